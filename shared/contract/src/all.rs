@@ -1,0 +1,100 @@
+//! The list of all operations: what metrics, documents and coverage tests are checked against.
+
+use std::fmt::Write as _;
+
+use crate::{Family, Operation, Strategy, carts, catalogue, orders, payments, sessions, shop};
+
+/// What is known about an operation without its types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OperationInfo {
+    /// Its name.
+    pub name: &'static str,
+    /// Who serves it.
+    pub family: Family,
+    /// The label of its strategy.
+    pub strategy: &'static str,
+    /// What it does and why this strategy is the weakest that is right.
+    pub why: &'static str,
+}
+
+const fn info<O: Operation>() -> OperationInfo {
+    OperationInfo { name: O::NAME, family: O::FAMILY, strategy: <O::Retry as Strategy>::LABEL, why: O::WHY }
+}
+
+/// Every operation between tiers, by family.
+pub const OPERATIONS: &[OperationInfo] = &[
+    info::<shop::Products>(),
+    info::<shop::Categories>(),
+    info::<shop::ShowProduct>(),
+    info::<shop::Viewed>(),
+    info::<shop::Register>(),
+    info::<shop::Login>(),
+    info::<shop::OpenSession>(),
+    info::<shop::WhoAmI>(),
+    info::<shop::Logout>(),
+    info::<shop::ShowCart>(),
+    info::<shop::AddToCart>(),
+    info::<shop::SetLine>(),
+    info::<shop::RemoveLine>(),
+    info::<shop::Checkout>(),
+    info::<shop::Orders>(),
+    info::<shop::ShowOrder>(),
+    info::<sessions::Register>(),
+    info::<sessions::Login>(),
+    info::<sessions::Open>(),
+    info::<sessions::Lookup>(),
+    info::<sessions::Revoke>(),
+    info::<sessions::Merge>(),
+    info::<sessions::Page>(),
+    info::<carts::View>(),
+    info::<carts::Add>(),
+    info::<carts::Set>(),
+    info::<carts::Remove>(),
+    info::<carts::Clear>(),
+    info::<carts::Adopt>(),
+    info::<carts::Merge>(),
+    info::<carts::Page>(),
+    info::<catalogue::List>(),
+    info::<catalogue::Categories>(),
+    info::<catalogue::Products>(),
+    info::<catalogue::Reserve>(),
+    info::<catalogue::Release>(),
+    info::<catalogue::Settle>(),
+    info::<catalogue::Viewed>(),
+    info::<orders::Find>(),
+    info::<orders::Open>(),
+    info::<orders::Take>(),
+    info::<orders::Heartbeat>(),
+    info::<orders::Postpone>(),
+    info::<orders::Complete>(),
+    info::<orders::Refuse>(),
+    info::<orders::Due>(),
+    info::<orders::Events>(),
+    info::<orders::Ack>(),
+    info::<orders::Attention>(),
+    info::<orders::Get>(),
+    info::<orders::List>(),
+    info::<payments::Charge>(),
+    info::<payments::Close>(),
+];
+
+/// `docs/operations.md`, rendered from the list; a test fails when the file is stale.
+#[must_use]
+pub fn operations_page() -> String {
+    let mut page = String::from(
+        "# Operations between tiers\n\n\
+         Generated from `shared/contract` (`UPDATE_DOCS=1 cargo test -p contract`); do not edit.\n\n\
+         Every operation is `POST /op/<name>`. Its retry strategy is a type: see `shared/contract/src/retry.rs`.\n",
+    );
+    for family in Family::ALL.into_iter().rev() {
+        let served: Vec<_> = OPERATIONS.iter().filter(|operation| operation.family == family).collect();
+        if served.is_empty() {
+            continue;
+        }
+        let _ = write!(page, "\n## {family}\n\n| operation | strategy | why |\n| --- | --- | --- |\n");
+        for operation in served {
+            let _ = writeln!(page, "| `{}` | {} | {} |", operation.name, operation.strategy, operation.why);
+        }
+    }
+    page
+}

@@ -1,0 +1,75 @@
+//! The node families (design step 1): who can be asked.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// A family of like nodes. Any node of a family can answer any call to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// Tier 1: public API, page, admission. Clients reach nothing else.
+    Frontend,
+    /// Tier 2: business rules, no data.
+    Logic,
+    /// Tier 3: accounts, logins, sessions.
+    Sessions,
+    /// Tier 3: carts that merge.
+    Carts,
+    /// Tier 3: products, prices, stock, reservations.
+    Catalogue,
+    /// Tier 3: checkout operations, orders, outbox, needs-attention queue.
+    Orders,
+    /// Tier 3: gateway to the payment provider.
+    Payments,
+    /// Not ours: the sandbox of the payment provider.
+    Provider,
+}
+
+impl Family {
+    /// All families, in start order (back to front), the provider first.
+    pub const ALL: [Self; 8] = [
+        Self::Provider,
+        Self::Payments,
+        Self::Orders,
+        Self::Catalogue,
+        Self::Carts,
+        Self::Sessions,
+        Self::Logic,
+        Self::Frontend,
+    ];
+
+    /// The name used in configuration, metrics, node ids and folder names.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Frontend => "frontend",
+            Self::Logic => "logic",
+            Self::Sessions => "sessions",
+            Self::Carts => "carts",
+            Self::Catalogue => "catalogue",
+            Self::Orders => "orders",
+            Self::Payments => "payments",
+            Self::Provider => "provider",
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A name that is no node family.
+#[derive(Debug, thiserror::Error)]
+#[error("\"{0}\" is no node family; expected one of frontend, logic, sessions, carts, catalogue, orders, payments, provider")]
+pub struct UnknownFamily(String);
+
+impl FromStr for Family {
+    type Err = UnknownFamily;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|family| family.name() == text).ok_or_else(|| UnknownFamily(text.to_owned()))
+    }
+}

@@ -1,0 +1,113 @@
+//! Operations of the payments family: the gateway to the third party.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AtLeastOnce, ExactlyOnce, Family, Money, Operation, OperationId, catalogue::example_operation};
+
+/// The customer's means of payment as the provider named it. Never logged, never returned.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PaymentToken(pub String);
+
+impl std::fmt::Debug for PaymentToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Charges a checkout. The provider is given the operation's id as its key and as the permanent reference, on every
+/// attempt and from every node (CO-4).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Charge {
+    /// The checkout; also the request id, the provider's key and the merchant reference.
+    pub operation: OperationId,
+    /// How much, frozen when the checkout was opened.
+    pub amount: Money,
+    /// With what.
+    pub token: PaymentToken,
+    /// Unix milliseconds after which the provider must refuse a first execution.
+    pub not_after_ms: i64,
+}
+
+/// What is known about a charge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChargeStatus {
+    /// Money was taken, once.
+    Charged {
+        /// The provider's name for it.
+        provider_id: String,
+    },
+    /// The provider said no, for good.
+    Declined {
+        /// The provider's code.
+        code: String,
+    },
+    /// Not known yet. Never to be read as "not charged"; ask again with the same operation.
+    Pending {
+        /// What was seen, for the operator.
+        reason: String,
+        /// When asking again makes sense.
+        retry_after_ms: i64,
+    },
+}
+
+/// Why the gateway did not try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChargeRefusal {
+    /// The checkout was closed before this arrived.
+    Closed,
+    /// The same id came with another amount, token or time: a bug in the caller.
+    IdReused,
+}
+
+impl Operation for Charge {
+    const NAME: &'static str = "payments.charge";
+    const FAMILY: Family = Family::Payments;
+    const WHY: &'static str = "money: a repeat must not charge twice";
+    type Reply = ChargeStatus;
+    type Refusal = ChargeRefusal;
+    type Retry = ExactlyOnce;
+
+    fn example() -> Self {
+        Self {
+            operation: example_operation(),
+            amount: Money::gbp(1299),
+            token: PaymentToken("tok_ok".to_owned()),
+            not_after_ms: 1_790_000_000_000,
+        }
+    }
+}
+
+/// Makes sure that a checkout which will not be charged never is: leaves a mark that refuses a later charge.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Close {
+    /// The checkout.
+    pub operation: OperationId,
+}
+
+/// Why it could not be closed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CloseRefusal {
+    /// Money was taken.
+    Charged,
+    /// Something may have been sent and could still take effect: time must pass, or evidence be given.
+    MayStillHappen,
+}
+
+impl Operation for Close {
+    const NAME: &'static str = "payments.close";
+    const FAMILY: Family = Family::Payments;
+    const WHY: &'static str = "leaves one mark however often it is sent";
+    type Reply = ();
+    type Refusal = CloseRefusal;
+    type Retry = AtLeastOnce;
+
+    fn example() -> Self {
+        Self { operation: example_operation() }
+    }
+}
