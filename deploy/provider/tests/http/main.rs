@@ -1,0 +1,8 @@
+//! The provider as its callers meet it: the real binary on a free port, over real HTTP, with a real ledger file.
+
+mod durability;
+mod faults;
+mod harness;
+mod inputs;
+mod keys;
+mod tokens;
