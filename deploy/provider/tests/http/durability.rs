@@ -93,6 +93,28 @@ async fn a_torn_last_line_is_cut_off_with_a_warning() {
     assert_eq!(provider.ledger().await.len(), 2);
 }
 
+#[tokio::test]
+async fn a_failed_write_ends_the_provider_and_a_restart_knows_every_answered_charge() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = folder.path().join("ledger.jsonl");
+    let provider = Provider::start_on_a_small_disk(&ledger);
+    let mut answered = 0;
+    for call in 0..100 {
+        let key = format!("k{call}");
+        match provider.charge_request(&key, &body("tok_ok", &key)).send().await {
+            Ok(answer) if answer.status() == StatusCode::OK => answered += 1,
+            Ok(answer) => panic!("unexpected {}", answer.status()),
+            Err(_) => break,
+        }
+    }
+    assert!((1..100).contains(&answered), "{answered}");
+    let (status, rest) = provider.wait();
+    assert!(!status.success() && rest.contains("cannot write to the ledger"), "{status}: {rest}");
+
+    let provider = Provider::start(&ledger, &[]);
+    assert_eq!(provider.ledger().await.len(), answered);
+}
+
 #[test]
 fn a_start_that_cannot_work_says_why() {
     let (folder, provider) = start_new(&[]);

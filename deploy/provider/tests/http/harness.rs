@@ -44,7 +44,21 @@ pub(crate) fn start_new(options: &[&str]) -> (TempDir, Provider) {
 impl Provider {
     /// Returns when the provider listens.
     pub(crate) fn start(ledger: &Path, options: &[&str]) -> Self {
-        let mut child = command(ledger, options).spawn().unwrap();
+        Self::start_command(command(ledger, options))
+    }
+
+    /// On a disk that is full after a few charges.
+    pub(crate) fn start_on_a_small_disk(ledger: &Path) -> Self {
+        let provider = command(ledger, &[]);
+        let mut limited = Command::new("sh");
+        limited.args(["-c", "trap '' XFSZ; ulimit -f 2; exec \"$0\" \"$@\""]);
+        limited.arg(provider.get_program()).args(provider.get_args());
+        limited.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        Self::start_command(limited)
+    }
+
+    fn start_command(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut warnings = Vec::new();
         let base = loop {
