@@ -63,7 +63,9 @@ impl fmt::Display for Family {
 
 /// A name that is no node family.
 #[derive(Debug, thiserror::Error)]
-#[error("\"{0}\" is no node family; expected one of frontend, logic, sessions, carts, catalogue, orders, payments, provider")]
+#[error(
+    "\"{0}\" is no node family; expected one of frontend, logic, sessions, carts, catalogue, orders, payments, provider"
+)]
 pub struct UnknownFamily(String);
 
 impl FromStr for Family {

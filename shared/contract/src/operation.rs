@@ -17,6 +17,8 @@ pub trait Operation: Clone + Debug + Serialize + DeserializeOwned + Send + Sync 
     const FAMILY: Family;
     /// One line for `docs/operations.md`: what it does and why its strategy is the weakest that is right.
     const WHY: &'static str;
+    /// How long one attempt may take, in milliseconds, before its outcome is unknown and another node may be asked.
+    const ATTEMPT_MS: u64 = 1_000;
     /// The answer when it was done.
     type Reply: Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static;
     /// The domain's definite no. Never resent; nothing was changed.

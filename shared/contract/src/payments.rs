@@ -67,6 +67,7 @@ impl Operation for Charge {
     const NAME: &'static str = "payments.charge";
     const FAMILY: Family = Family::Payments;
     const WHY: &'static str = "money: a repeat must not charge twice";
+    const ATTEMPT_MS: u64 = 4_000;
     type Reply = ChargeStatus;
     type Refusal = ChargeRefusal;
     type Retry = ExactlyOnce;

@@ -47,6 +47,7 @@ impl Operation for Register {
     const NAME: &'static str = "sessions.register";
     const FAMILY: Family = Family::Sessions;
     const WHY: &'static str = "makes an account; the request id makes a repeat find its own account";
+    const ATTEMPT_MS: u64 = 4_000;
     type Reply = Account;
     type Refusal = RegisterRefusal;
     type Retry = AtLeastOnce;
@@ -89,7 +90,9 @@ pub enum LoginRefusal {
 impl Operation for Login {
     const NAME: &'static str = "sessions.login";
     const FAMILY: Family = Family::Sessions;
-    const WHY: &'static str = "opens an account's session; the token's hash names it, so a repeat gives the same session";
+    const WHY: &'static str =
+        "opens an account's session; the token's hash names it, so a repeat gives the same session";
+    const ATTEMPT_MS: u64 = 4_000;
     type Reply = Session;
     type Refusal = LoginRefusal;
     type Retry = AtLeastOnce;

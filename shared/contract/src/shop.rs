@@ -129,6 +129,7 @@ impl Operation for Register {
     const NAME: &'static str = "shop.register";
     const FAMILY: Family = Family::Logic;
     const WHY: &'static str = "the request id makes a repeat find its own account";
+    const ATTEMPT_MS: u64 = 4_500;
     type Reply = Account;
     type Refusal = RegisterRefusal;
     type Retry = AtLeastOnce;
@@ -161,6 +162,7 @@ impl Operation for Login {
     const NAME: &'static str = "shop.login";
     const FAMILY: Family = Family::Logic;
     const WHY: &'static str = "the token's hash names the session, so a repeat gives the same session";
+    const ATTEMPT_MS: u64 = 4_500;
     type Reply = Session;
     type Refusal = LoginRefusal;
     type Retry = AtLeastOnce;
@@ -421,6 +423,7 @@ impl Operation for Checkout {
     const NAME: &'static str = "shop.checkout";
     const FAMILY: Family = Family::Logic;
     const WHY: &'static str = "money and scarce goods: one key, one order, one charge";
+    const ATTEMPT_MS: u64 = 6_500;
     type Reply = CheckoutReply;
     type Refusal = CheckoutRefusal;
     type Retry = ExactlyOnce;

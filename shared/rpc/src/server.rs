@@ -1,0 +1,272 @@
+//! The server side of every operation: checks secret and deadline, decodes, issues the permit, calls the plain function,
+//! and says in the answer which of the four outcomes it was.
+
+use std::{collections::BTreeMap, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{DefaultBodyLimit, Path, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use bytes::Bytes;
+use contract::{CallError, Operation, Outcome, Strategy, WireKey as _};
+use opentelemetry::{
+    KeyValue,
+    metrics::{Counter, Histogram},
+};
+use runtime::{Metrics, Node};
+use subtle::ConstantTimeEq as _;
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+use crate::{
+    scope::{Scope, TraceContext},
+    wire::{self, WireRequest, WireResponse},
+};
+
+/// A caller that names no deadline gets this one.
+const DEADLINE_DEFAULT: Duration = Duration::from_secs(2);
+/// No caller may hold a handler longer.
+const DEADLINE_MAX: Duration = Duration::from_secs(60);
+
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type Route<A> = Box<dyn Fn(A, Call) -> BoxFuture<(WireResponse, &'static str)> + Send + Sync>;
+
+/// One decoded call: key and body.
+struct Call {
+    key: Option<String>,
+    body: Bytes,
+}
+
+/// The operations that a node serves, each a plain async function `(app, request, permit) -> Outcome`.
+pub struct Ops<A> {
+    app: A,
+    routes: BTreeMap<&'static str, (&'static str, Route<A>)>,
+}
+
+impl<A> fmt::Debug for Ops<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.routes.keys()).finish()
+    }
+}
+
+impl<A: Clone + Send + Sync + 'static> Ops<A> {
+    /// No operations yet; `app` is handed to each function.
+    pub const fn new(app: A) -> Self {
+        Self { app, routes: BTreeMap::new() }
+    }
+
+    /// Serves an operation. Which one, and under which promise, is read off the function's signature.
+    #[must_use]
+    pub fn serve<O, F, R>(mut self, handler: F) -> Self
+    where
+        O: Operation,
+        F: Fn(A, O, <O::Retry as Strategy>::Permit) -> R + Clone + Send + Sync + 'static,
+        R: Future<Output = Outcome<O>> + Send + 'static,
+    {
+        let route: Route<A> = Box::new(move |app, call| {
+            let handler = handler.clone();
+            Box::pin(async move {
+                match decode::<O>(call) {
+                    Ok((request, permit)) => encode::<O>(handler(app, request, permit).await),
+                    Err(reason) => {
+                        (answer(StatusCode::BAD_REQUEST, Some("not-executed"), false, reason), "bad_request")
+                    }
+                }
+            })
+        });
+        self.routes.insert(O::NAME, (<O::Retry as Strategy>::LABEL, route));
+        self
+    }
+
+    /// The names of all operations served, for the coverage test.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.routes.keys().copied().collect()
+    }
+
+    /// The finished server of a node.
+    pub fn build(self, node: &Node) -> OpServer {
+        let app = self.app;
+        let routes = self
+            .routes
+            .into_iter()
+            .map(|(name, (strategy, route))| {
+                let app = app.clone();
+                let bound: Bound = Box::new(move |call| route(app.clone(), call));
+                (name, (strategy, bound))
+            })
+            .collect();
+        OpServer(Arc::new(Inner { node: node.clone(), routes, instruments: Instruments::new(&node.metrics) }))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that issues permits: the call was checked before")]
+fn decode<O: Operation>(call: Call) -> Result<(O, <O::Retry as Strategy>::Permit), String> {
+    let key = <O::Retry as Strategy>::Key::from_wire(call.key.as_deref())
+        .ok_or_else(|| format!("{} needs the header {} with 16 to 255 visible ASCII characters", O::NAME, wire::KEY))?;
+    let request = serde_json::from_slice(&call.body).map_err(|error| format!("{}: {error}", O::NAME))?;
+    Ok((request, <O::Retry as Strategy>::permit(key, &call.body)))
+}
+
+fn encode<O: Operation>(outcome: Outcome<O>) -> (WireResponse, &'static str) {
+    fn json(status: StatusCode, outcome: Option<&str>, value: &impl serde::Serialize) -> WireResponse {
+        match serde_json::to_vec(value) {
+            Ok(body) => answer(status, outcome, true, body),
+            Err(error) => answer(StatusCode::INTERNAL_SERVER_ERROR, Some("unknown"), false, error.to_string()),
+        }
+    }
+    match outcome {
+        Ok(reply) => (json(StatusCode::OK, None, &reply), "ok"),
+        Err(CallError::Refused(refusal)) => (json(StatusCode::CONFLICT, Some("refused"), &refusal), "refused"),
+        Err(CallError::NotExecuted(reason)) => {
+            (answer(StatusCode::SERVICE_UNAVAILABLE, Some("not-executed"), false, reason), "not_executed")
+        }
+        Err(CallError::Unknown(reason)) => {
+            (answer(StatusCode::INTERNAL_SERVER_ERROR, Some("unknown"), false, reason), "unknown")
+        }
+    }
+}
+
+fn answer(status: StatusCode, outcome: Option<&str>, retry: bool, body: impl Into<Bytes>) -> WireResponse {
+    WireResponse { status: status.as_u16(), outcome: outcome.map(str::to_owned), retry, body: body.into() }
+}
+
+type Bound = Box<dyn Fn(Call) -> BoxFuture<(WireResponse, &'static str)> + Send + Sync>;
+
+struct Inner {
+    node: Node,
+    routes: BTreeMap<&'static str, (&'static str, Bound)>,
+    instruments: Instruments,
+}
+
+struct Instruments {
+    duration: Histogram<f64>,
+    unauthorized: Counter<u64>,
+}
+
+impl Instruments {
+    fn new(metrics: &Metrics) -> Self {
+        let meter = metrics.meter();
+        Self {
+            duration: meter
+                .f64_histogram("trestle_operation_duration")
+                .with_unit("s")
+                .with_description("time to serve an operation, by operation, strategy and outcome")
+                .with_boundaries(Metrics::duration_buckets())
+                .build(),
+            unauthorized: meter
+                .u64_counter("trestle_unauthorized")
+                .with_description("calls between tiers without the cluster's secret")
+                .build(),
+        }
+    }
+}
+
+/// The finished server of a node; clones share it.
+#[derive(Clone)]
+pub struct OpServer(Arc<Inner>);
+
+impl fmt::Debug for OpServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.routes.keys()).finish()
+    }
+}
+
+impl OpServer {
+    /// Its HTTP routes: `POST /op/{name}` and, for callers' probes, `GET /health/ready`.
+    pub fn router(&self) -> Router {
+        let readiness = self.0.node.readiness.clone();
+        Router::new()
+            .route("/op/{name}", post(serve_http))
+            .route("/health/ready", get(move || async move { readiness.answer() }))
+            .layer(DefaultBodyLimit::max(wire::BODY_BYTES_MAX))
+            .with_state(self.clone())
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.0.node.readiness.is_ready()
+    }
+
+    /// The headers that the HTTP transport would send.
+    pub(crate) fn headers_of(&self, request: &WireRequest) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let mut put = |name: &'static str, value: &str| {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(name, value);
+            }
+        };
+        put("authorization", &format!("Bearer {}", request.secret.expose()));
+        put(wire::DEADLINE, &request.deadline_ms.to_string());
+        put(wire::TRACEPARENT, &request.traceparent);
+        if let Some(key) = &request.key {
+            put(wire::KEY, key);
+        }
+        headers
+    }
+
+    /// Serves one call. Nothing is read, logged or counted by operation before the secret was checked.
+    pub async fn handle(&self, name: &str, headers: HeaderMap, body: Bytes) -> WireResponse {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        if !self.is_authorized(text(header::AUTHORIZATION.as_str())) {
+            self.0.instruments.unauthorized.add(1, &[]);
+            return answer(
+                StatusCode::UNAUTHORIZED,
+                Some("not-executed"),
+                false,
+                "the cluster's secret is missing or wrong",
+            );
+        }
+        let Some((name, (strategy, route))) = self.0.routes.get_key_value(name) else {
+            return answer(StatusCode::NOT_FOUND, Some("not-executed"), false, "no such operation here");
+        };
+        let within =
+            text(wire::DEADLINE).and_then(|ms| ms.parse().ok()).map_or(DEADLINE_DEFAULT, Duration::from_millis);
+        let trace = text(wire::TRACEPARENT).and_then(TraceContext::parse);
+        let scope =
+            Scope::new(within.min(DEADLINE_MAX), trace.unwrap_or_else(|| TraceContext::start(&self.0.node.seams)));
+        let started = Instant::now();
+        let (response, outcome) = if within.is_zero() {
+            // SEM-5: refused before any effect, so the caller knows that nothing happened.
+            (answer(StatusCode::SERVICE_UNAVAILABLE, Some("not-executed"), false, "the deadline has passed"), "late")
+        } else {
+            let call = Call { key: text(wire::KEY).map(str::to_owned), body };
+            let span = tracing::info_span!("op", operation = name, trace_id = %format_args!("{:032x}", scope.trace.trace_id), node = self.0.node.id);
+            scope.run(route(call)).instrument(span).await
+        };
+        let seconds = started.elapsed().as_secs_f64();
+        let labels = [
+            KeyValue::new("operation", *name),
+            KeyValue::new("strategy", *strategy),
+            KeyValue::new("outcome", outcome),
+        ];
+        self.0.instruments.duration.record(seconds, &labels);
+        tracing::debug!(target: "access", operation = name, outcome, seconds, node = self.0.node.id, trace_id = %format_args!("{:032x}", scope.trace.trace_id), "served");
+        response
+    }
+
+    fn is_authorized(&self, header: Option<&str>) -> bool {
+        let shown = header.and_then(|header| header.strip_prefix("Bearer ")).unwrap_or_default();
+        shown.as_bytes().ct_eq(self.0.node.secret.expose().as_bytes()).into()
+    }
+}
+
+async fn serve_http(
+    State(server): State<OpServer>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let response = server.handle(&name, headers, body).await;
+    let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut http = (status, Body::from(response.body)).into_response();
+    if let Some(outcome) = response.outcome.and_then(|outcome| HeaderValue::from_str(&outcome).ok()) {
+        http.headers_mut().insert(wire::OUTCOME, outcome);
+    }
+    if !response.retry {
+        http.headers_mut().insert(wire::RETRY, HeaderValue::from_static("no"));
+    }
+    http
+}

@@ -1,0 +1,51 @@
+//! What travels between tiers: `POST /op/<name>`, a JSON body, and the headers named here.
+
+use bytes::Bytes;
+
+/// Milliseconds the caller will still wait; not a time of day, since clocks differ.
+pub(crate) const DEADLINE: &str = "x-deadline-ms";
+/// W3C trace context.
+pub(crate) const TRACEPARENT: &str = "traceparent";
+/// The key of an exactly-once call.
+pub(crate) const KEY: &str = "idempotency-key";
+/// Which attempt this is, from 1; for the callee's metrics.
+pub(crate) const ATTEMPT: &str = "x-attempt";
+/// In answers: `refused`, `not-executed` or `unknown`.
+pub(crate) const OUTCOME: &str = "x-outcome";
+/// In answers: `no` when the failure lies deeper, where it has been retried already (O8: one layer retries).
+pub(crate) const RETRY: &str = "x-retry";
+
+/// Largest body of a call in bytes; a replication page is the largest there is.
+pub(crate) const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// One call as a transport carries it.
+#[derive(Clone, Debug)]
+pub struct WireRequest {
+    /// The operation's name.
+    pub operation: &'static str,
+    /// The cluster's secret.
+    pub secret: runtime::Secret,
+    /// Milliseconds left.
+    pub deadline_ms: u64,
+    /// W3C trace context.
+    pub traceparent: String,
+    /// The key, under strategies that have one.
+    pub key: Option<String>,
+    /// From 1.
+    pub attempt: u32,
+    /// The request as JSON.
+    pub body: Bytes,
+}
+
+/// One answer as a transport carries it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WireResponse {
+    /// HTTP status.
+    pub status: u16,
+    /// The `x-outcome` header.
+    pub outcome: Option<String>,
+    /// False when the `x-retry` header says `no`.
+    pub retry: bool,
+    /// Reply, refusal, or the reason as text.
+    pub body: Bytes,
+}

@@ -1,0 +1,89 @@
+//! The operations-only listener: liveness, readiness, metrics, build information (DR-6: only readiness may depend on
+//! anything outside the process).
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, Ordering},
+};
+
+use axum::{Json, Router, http::StatusCode, routing::get};
+use serde::Serialize;
+
+use crate::Metrics;
+
+/// Whether a node wants new work. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness(Arc<AtomicU8>);
+
+const STARTING: u8 = 0;
+const READY: u8 = 1;
+const DRAINING: u8 = 2;
+
+impl Readiness {
+    /// A node that is starting.
+    #[must_use]
+    pub fn starting() -> Self {
+        Self::default()
+    }
+
+    /// The node takes work, unless it is draining already.
+    pub fn set_ready(&self) {
+        let _ = self.0.compare_exchange(STARTING, READY, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    /// The node must first catch up, for example after it was paused; no way back from draining.
+    pub fn set_starting(&self) {
+        let _ = self.0.compare_exchange(READY, STARTING, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    /// The node finishes what it has and takes nothing new.
+    pub fn set_draining(&self) {
+        self.0.store(DRAINING, Ordering::SeqCst);
+    }
+
+    /// Whether it takes work.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.0.load(Ordering::SeqCst) == READY
+    }
+
+    /// Whether it is draining.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.0.load(Ordering::SeqCst) == DRAINING
+    }
+
+    /// The answer of `/health/ready`: 200 `ready`, or 503 with the reason.
+    #[must_use]
+    pub fn answer(&self) -> (StatusCode, &'static str) {
+        match self.0.load(Ordering::SeqCst) {
+            READY => (StatusCode::OK, "ready"),
+            DRAINING => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+            _ => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
+        }
+    }
+}
+
+/// What `/info` answers.
+#[derive(Clone, Debug, Serialize)]
+pub struct BuildInfo {
+    /// Family.
+    pub family: String,
+    /// Node id.
+    pub id: String,
+    /// Crate version.
+    pub version: &'static str,
+    /// Process id.
+    pub pid: u32,
+    /// When the process started, RFC 3339.
+    pub started_at: String,
+}
+
+/// The routes of the operations listener.
+pub(crate) fn routes(readiness: Readiness, metrics: Metrics, info: BuildInfo) -> Router {
+    Router::new()
+        .route("/health/live", get(|| async { "live" }))
+        .route("/health/ready", get(move || async move { readiness.answer() }))
+        .route("/metrics", get(move || async move { metrics.page() }))
+        .route("/info", get(move || async move { Json(info) }))
+}

@@ -1,0 +1,170 @@
+//! One node: its options, and what it is made of while it runs.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use axum::Router;
+use clap::Args;
+
+use crate::{BuildInfo, ListenerLimits, LogFormat, Metrics, Readiness, Seams, Tasks, bind, health, init_logs, serve};
+
+/// The shared secret of a cluster: nodes take calls only from bearers of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// A secret of at least 16 characters.
+    ///
+    /// # Errors
+    /// [`NodeOptionsError::ShortSecret`].
+    pub fn new(text: impl Into<String>) -> Result<Self, NodeOptionsError> {
+        let text = text.into();
+        if text.len() < 16 { Err(NodeOptionsError::ShortSecret) } else { Ok(Self(text)) }
+    }
+
+    /// The secret itself, for the header it travels in.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Options that cannot be used.
+#[derive(Debug)]
+pub enum NodeOptionsError {
+    /// The cluster's secret is too short to be one.
+    ShortSecret,
+}
+
+impl std::error::Error for NodeOptionsError {}
+
+impl std::fmt::Display for NodeOptionsError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the cluster secret has fewer than 16 characters; make one with `openssl rand -hex 32`")
+    }
+}
+
+/// Options that every node has.
+#[derive(Args, Clone, Debug)]
+pub struct NodeOptions {
+    /// Name of this node in logs, metrics and `trestle status`.
+    #[arg(long, env = "TRESTLE_ID", default_value = "1")]
+    pub id: String,
+    /// Address that callers use.
+    #[arg(long, env = "TRESTLE_LISTEN", default_value = "127.0.0.1:0", value_name = "HOST:PORT")]
+    pub listen: SocketAddr,
+    /// Address of the operations listener: /health/live, /health/ready, /metrics, /info. Keep it private.
+    #[arg(long, env = "TRESTLE_OPS_LISTEN", default_value = "127.0.0.1:0", value_name = "HOST:PORT")]
+    pub ops_listen: SocketAddr,
+    /// File that holds the cluster's secret, which every call between tiers must show.
+    #[arg(long, env = "TRESTLE_SECRET_FILE", value_name = "FILE")]
+    pub secret_file: PathBuf,
+    /// What is logged, in the syntax of RUST_LOG; `access=debug,info` adds a line for each operation.
+    #[arg(long, env = "TRESTLE_LOG", default_value = "info", value_name = "FILTER")]
+    pub log: String,
+    /// How log lines look.
+    #[arg(long, env = "TRESTLE_LOG_FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
+    /// How long requests in flight may take to finish after SIGTERM, in seconds.
+    #[arg(long, env = "TRESTLE_DRAIN_S", default_value_t = 4, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=600))]
+    pub drain_s: u64,
+}
+
+/// What a running node is made of.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Name of its family.
+    pub family: &'static str,
+    /// Its name.
+    pub id: String,
+    /// Clock and randomness.
+    pub seams: Seams,
+    /// Its tasks.
+    pub tasks: Tasks,
+    /// Its meters.
+    pub metrics: Metrics,
+    /// Whether it wants work.
+    pub readiness: Readiness,
+    /// The cluster's secret.
+    pub secret: Secret,
+}
+
+impl Node {
+    /// Starts logging and meters.
+    ///
+    /// # Errors
+    /// When the secret cannot be read or an option cannot be used; the message names the setting.
+    pub fn start(family: &'static str, options: &NodeOptions) -> anyhow::Result<Self> {
+        init_logs(options.log_format, &options.log)?;
+        let path = options.secret_file.display();
+        let text = std::fs::read_to_string(&options.secret_file)
+            .map_err(|error| anyhow::anyhow!("--secret-file {path}: cannot be read: {error}"))?;
+        let secret = Secret::new(text.trim()).map_err(|error| anyhow::anyhow!("--secret-file {path}: {error}"))?;
+        Self::assemble(family, &options.id, Seams::system(), secret)
+    }
+
+    /// A node without process-wide state, for tests that run several in one process.
+    ///
+    /// # Errors
+    /// When the meters cannot be registered.
+    pub fn assemble(family: &'static str, id: &str, seams: Seams, secret: Secret) -> anyhow::Result<Self> {
+        Ok(Self {
+            family,
+            id: id.to_owned(),
+            metrics: Metrics::new(id)?,
+            seams,
+            tasks: Tasks::new(),
+            readiness: Readiness::starting(),
+            secret,
+        })
+    }
+
+    /// Serves `router` and the operations listener until SIGTERM or Ctrl-C, then drains. The caller sets the node ready
+    /// when it is.
+    ///
+    /// # Errors
+    /// When an address cannot be had.
+    pub async fn run(self, options: &NodeOptions, router: Router, limits: ListenerLimits) -> anyhow::Result<()> {
+        let listener = bind("--listen", options.listen).await?;
+        let ops_listener = bind("--ops-listen", options.ops_listen).await?;
+        let (address, ops_address) = (listener.local_addr()?, ops_listener.local_addr()?);
+        tracing::info!(family = self.family, node = self.id, %address, %ops_address, options = ?options, "node started");
+        let ops = health::routes(self.readiness.clone(), self.metrics.clone(), self.build_info());
+        drop(self.tasks.spawn(serve(ops_listener, ops, ListenerLimits::INNER, self.tasks.clone())));
+        drop(self.tasks.spawn(serve(listener, router, limits, self.tasks.clone())));
+        shutdown_signal().await?;
+        self.drain(Duration::from_secs(options.drain_s)).await;
+        Ok(())
+    }
+
+    async fn drain(&self, at_most: Duration) {
+        self.readiness.set_draining();
+        self.tasks.stop();
+        let cut_off = self.tasks.join(at_most).await;
+        tracing::info!(family = self.family, node = self.id, cut_off, "node ended");
+    }
+
+    fn build_info(&self) -> BuildInfo {
+        BuildInfo {
+            family: self.family.to_owned(),
+            id: self.id.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            pid: std::process::id(),
+            started_at: crate::rfc3339(self.seams.now_ms()),
+        }
+    }
+}
+
+async fn shutdown_signal() -> anyhow::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        interrupt = tokio::signal::ctrl_c() => interrupt?,
+    }
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! The exactly-once ledger: one row per request id, written in the transaction of the effect itself (SEM: exactly-once
+//! effect = at-least-once sends + dedup at the owner of the data).
+//!
+//! Not a cache of responses beside the effect: a crash between effect and row cannot happen, since they commit together.
+//! Refusals are remembered like replies; what was not executed leaves no row. Each service's migrations make the table:
+//!
+//! ```sql
+//! CREATE TABLE ledger (
+//!     request_id TEXT PRIMARY KEY, fingerprint BLOB NOT NULL, answer TEXT NOT NULL, created_at_ms INTEGER NOT NULL
+//! );
+//! ```
+
+use contract::Once;
+use serde::{Serialize, de::DeserializeOwned};
+use sqlx::SqliteConnection;
+
+use crate::StoreError;
+
+/// What a request id stands for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Claim<T> {
+    /// Nothing yet: make the effect, then [`settle`], then commit.
+    Fresh,
+    /// It was done: this was the answer.
+    Settled(T),
+    /// It was done with another body: refuse.
+    OtherBody,
+}
+
+/// Looks the request up inside the transaction that would make its effect.
+///
+/// # Errors
+/// [`StoreError`] of the database, or of an answer that cannot be read back.
+pub async fn claim<T: DeserializeOwned>(tx: &mut SqliteConnection, once: &Once) -> Result<Claim<T>, StoreError> {
+    let row: Option<(Vec<u8>, String)> = sqlx::query_as("SELECT fingerprint, answer FROM ledger WHERE request_id = $1")
+        .bind(once.id().as_str())
+        .fetch_optional(tx)
+        .await?;
+    match row {
+        None => Ok(Claim::Fresh),
+        Some((fingerprint, _)) if fingerprint != once.fingerprint().as_bytes() => Ok(Claim::OtherBody),
+        Some((_, answer)) => Ok(Claim::Settled(serde_json::from_str(&answer)?)),
+    }
+}
+
+/// Records the answer in the transaction of the effect.
+///
+/// # Errors
+/// [`StoreError`] of the database; a second row for one id is one (the transaction then rolls the effect back).
+pub async fn settle<T: Serialize>(tx: &mut SqliteConnection, once: &Once, answer: &T) -> Result<(), StoreError> {
+    let insert = "INSERT INTO ledger (request_id, fingerprint, answer, created_at_ms) \
+                  VALUES ($1, $2, $3, CAST(unixepoch('subsec') * 1000 AS INTEGER))";
+    sqlx::query(insert)
+        .bind(once.id().as_str())
+        .bind(once.fingerprint().as_bytes().as_slice())
+        .bind(serde_json::to_string(answer)?)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
