@@ -1,0 +1,109 @@
+//! Leases: who drives a checkout. For liveness only; a late driver's writes are stopped by the compare-and-set.
+
+use contract::{
+    OperationId,
+    orders::{Due, Heartbeat, NotFound, OpenCheckout, OrderState, Postpone, Take, Taken},
+};
+use sqlx::{AssertSqlSafe, SqliteConnection};
+use store::{Sqlite, StoreError, sqlite::NOW_MS};
+
+use super::row::{COLUMNS, Row};
+use crate::store::{ATTEMPTS_MAX, LEASE_MS};
+
+pub(super) async fn take(db: &Sqlite, request: Take) -> Result<Result<Taken, NotFound>, StoreError> {
+    let mut tx = db.begin().await?;
+    let lease = format!(
+        "UPDATE operations SET driver = $2, lease_until_ms = {NOW_MS} + $3 \
+         WHERE id = $1 AND state = 'accepted' \
+         AND (driver = $2 OR (lease_until_ms <= {NOW_MS} AND next_try_at_ms <= {NOW_MS}))"
+    );
+    let touched = sqlx::query(AssertSqlSafe(lease))
+        .bind(request.operation.to_string())
+        .bind(request.driver.0.to_string())
+        .bind(LEASE_MS)
+        .execute(&mut *tx)
+        .await?;
+    let Some(row) = by_id(&mut tx, request.operation).await? else { return Ok(Err(NotFound::NotFound)) };
+    if let Some(answer) = row.answer()? {
+        return Ok(Ok(Taken::Ended(answer)));
+    }
+    if touched.rows_affected() == 0 {
+        let driven = row.driver.is_some() && row.lease_until_ms > now_ms(&mut tx).await?;
+        return Ok(Ok(Taken::Busy { state: row.state()?, driven }));
+    }
+    let checkout = row.checkout()?;
+    Sqlite::commit(tx).await?;
+    Ok(Ok(Taken::Yours(checkout)))
+}
+
+pub(super) async fn heartbeat(db: &Sqlite, request: Heartbeat) -> Result<bool, StoreError> {
+    let mut tx = db.begin().await?;
+    let renew = format!(
+        "UPDATE operations SET lease_until_ms = {NOW_MS} + $3 WHERE id = $1 AND state = 'accepted' AND driver = $2"
+    );
+    let touched = sqlx::query(AssertSqlSafe(renew))
+        .bind(request.operation.to_string())
+        .bind(request.driver.0.to_string())
+        .bind(LEASE_MS)
+        .execute(&mut *tx)
+        .await?;
+    Sqlite::commit(tx).await?;
+    Ok(touched.rows_affected() == 1)
+}
+
+pub(super) async fn postpone(db: &Sqlite, request: Postpone) -> Result<Result<OrderState, NotFound>, StoreError> {
+    let mut tx = db.begin().await?;
+    let put_off = format!(
+        "UPDATE operations SET driver = NULL, lease_until_ms = 0, attempts = attempts + 1, reason = $3, \
+         next_try_at_ms = {NOW_MS} + $4, \
+         state = CASE WHEN attempts + 1 >= $5 THEN 'needs_attention' ELSE state END \
+         WHERE id = $1 AND state = 'accepted' AND driver = $2"
+    );
+    sqlx::query(AssertSqlSafe(put_off))
+        .bind(request.operation.to_string())
+        .bind(request.driver.0.to_string())
+        .bind(request.reason.chars().take(500).collect::<String>())
+        .bind(request.delay_ms.clamp(0, 60_000))
+        .bind(ATTEMPTS_MAX)
+        .execute(&mut *tx)
+        .await?;
+    let Some(row) = by_id(&mut tx, request.operation).await? else { return Ok(Err(NotFound::NotFound)) };
+    let state = row.state()?;
+    Sqlite::commit(tx).await?;
+    Ok(Ok(state))
+}
+
+pub(super) async fn due(db: &Sqlite, request: Due) -> Result<Vec<OpenCheckout>, StoreError> {
+    let due = format!("state = 'accepted' AND next_try_at_ms <= {NOW_MS} AND lease_until_ms <= {NOW_MS}");
+    // Looked at without the write lock first: nearly always there is nothing to do.
+    let any = format!("SELECT EXISTS (SELECT 1 FROM operations WHERE {due})");
+    let (any,): (bool,) = sqlx::query_as(AssertSqlSafe(any)).fetch_one(db.reader()).await?;
+    if !any {
+        return Ok(Vec::new());
+    }
+    let mut tx = db.begin().await?;
+    let lease = format!(
+        "UPDATE operations SET driver = $1, lease_until_ms = {NOW_MS} + $2 \
+         WHERE id IN (SELECT id FROM operations WHERE {due} ORDER BY next_try_at_ms LIMIT $3) RETURNING {COLUMNS}"
+    );
+    let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(lease))
+        .bind(request.driver.0.to_string())
+        .bind(LEASE_MS)
+        .bind(request.limit.clamp(1, 100))
+        .fetch_all(&mut *tx)
+        .await?;
+    let checkouts = rows.iter().map(Row::checkout).collect::<Result<_, _>>()?;
+    Sqlite::commit(tx).await?;
+    Ok(checkouts)
+}
+
+pub(super) async fn by_id(tx: &mut SqliteConnection, id: OperationId) -> Result<Option<Row>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM operations WHERE id = $1");
+    Ok(sqlx::query_as(AssertSqlSafe(sql)).bind(id.to_string()).fetch_optional(tx).await?)
+}
+
+async fn now_ms(tx: &mut SqliteConnection) -> Result<i64, StoreError> {
+    let sql = format!("SELECT {NOW_MS}");
+    let (now_ms,): (i64,) = sqlx::query_as(AssertSqlSafe(sql)).fetch_one(tx).await?;
+    Ok(now_ms)
+}
