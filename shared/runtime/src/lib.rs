@@ -12,7 +12,7 @@ mod telemetry;
 pub use health::{BuildInfo, Readiness};
 pub use listener::{ListenerLimits, bind, serve};
 pub use metrics::Metrics;
-pub use node::{Node, NodeOptions, NodeOptionsError, Secret};
+pub use node::{Listening, Node, NodeOptions, NodeOptionsError, Secret};
 pub use seams::{Clock, ManualClock, Random, Seams, SeededRandom, SystemClock, SystemRandom, rfc3339};
 pub use tasks::Tasks;
 pub use telemetry::{LogFormat, init_logs};

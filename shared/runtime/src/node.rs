@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use axum::Router;
 use clap::Args;
+use tokio::net::TcpListener;
 
 use crate::{BuildInfo, ListenerLimits, LogFormat, Metrics, Readiness, Seams, Tasks, bind, health, init_logs, serve};
 
@@ -130,16 +131,21 @@ impl Node {
     /// # Errors
     /// When an address cannot be had.
     pub async fn run(self, options: &NodeOptions, router: Router, limits: ListenerLimits) -> anyhow::Result<()> {
+        self.listen(options).await?.serve(router, limits).await
+    }
+
+    /// The first half of [`Node::run`]: from now on connections are taken, though not yet answered. A node that copies
+    /// its peers' data must listen before it asks them, or a write made in between would be refused here and be copied
+    /// by nobody.
+    ///
+    /// # Errors
+    /// When an address cannot be had.
+    pub async fn listen(&self, options: &NodeOptions) -> anyhow::Result<Listening> {
         let listener = bind("--listen", options.listen).await?;
         let ops_listener = bind("--ops-listen", options.ops_listen).await?;
         let (address, ops_address) = (listener.local_addr()?, ops_listener.local_addr()?);
         tracing::info!(family = self.family, node = self.id, %address, %ops_address, options = ?options, "node started");
-        let ops = health::routes(self.readiness.clone(), self.metrics.clone(), self.build_info());
-        drop(self.tasks.spawn(serve(ops_listener, ops, ListenerLimits::INNER, self.tasks.clone())));
-        drop(self.tasks.spawn(serve(listener, router, limits, self.tasks.clone())));
-        shutdown_signal().await?;
-        self.drain(Duration::from_secs(options.drain_s)).await;
-        Ok(())
+        Ok(Listening { node: self.clone(), address, listener, ops_listener, drain_s: options.drain_s })
     }
 
     async fn drain(&self, at_most: Duration) {
@@ -157,6 +163,38 @@ impl Node {
             pid: std::process::id(),
             started_at: crate::rfc3339(self.seams.now_ms()),
         }
+    }
+}
+
+/// A node whose addresses are bound; see [`Node::listen`].
+#[derive(Debug)]
+pub struct Listening {
+    node: Node,
+    address: SocketAddr,
+    listener: TcpListener,
+    ops_listener: TcpListener,
+    drain_s: u64,
+}
+
+impl Listening {
+    /// The address that callers use, with the port that the system chose if the option said 0.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The second half of [`Node::run`].
+    ///
+    /// # Errors
+    /// When signals cannot be waited for.
+    pub async fn serve(self, router: Router, limits: ListenerLimits) -> anyhow::Result<()> {
+        let Self { node, listener, ops_listener, drain_s, .. } = self;
+        let ops = health::routes(node.readiness.clone(), node.metrics.clone(), node.build_info());
+        drop(node.tasks.spawn(serve(ops_listener, ops, ListenerLimits::INNER, node.tasks.clone())));
+        drop(node.tasks.spawn(serve(listener, router, limits, node.tasks.clone())));
+        shutdown_signal().await?;
+        node.drain(Duration::from_secs(drain_s)).await;
+        Ok(())
     }
 }
 
