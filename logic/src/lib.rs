@@ -1,1 +1,12 @@
-//! Placeholder.
+//! The logic node: business rules and no data. Any node can answer any call and continue any checkout, because
+//! everything that must be remembered is in the rows of the services. Open `operations/checkout.rs` first.
+
+mod app;
+mod completer;
+mod driver;
+mod mailbox;
+mod operations;
+mod outbox;
+mod prices;
+
+pub use app::{App, Options, ops, run};

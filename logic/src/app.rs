@@ -1,0 +1,118 @@
+//! Options, state and operations of a logic node.
+
+use std::{path::PathBuf, sync::Arc};
+
+use clap::Args;
+use contract::{CallError, CartId, SessionId, session::Session, sessions};
+use rpc::{Client, ClientOptions, Discovery, HttpTransport, Ops, Transport};
+use runtime::{ListenerLimits, Node, NodeOptions};
+
+use crate::{completer, mailbox::Mailbox, operations, outbox, prices::Prices};
+
+/// Options of a logic node.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    #[command(flatten)]
+    pub node: NodeOptions,
+    /// Where the sessions nodes are: static://host:port,... or dns://name:port or file:///members.json
+    #[arg(long, env = "TRESTLE_SESSIONS", value_name = "URI")]
+    pub sessions: Discovery,
+    /// Where the carts nodes are.
+    #[arg(long, env = "TRESTLE_CARTS", value_name = "URI")]
+    pub carts: Discovery,
+    /// Where the catalogue nodes are.
+    #[arg(long, env = "TRESTLE_CATALOGUE", value_name = "URI")]
+    pub catalogue: Discovery,
+    /// Where the orders nodes are.
+    #[arg(long, env = "TRESTLE_ORDERS", value_name = "URI")]
+    pub orders: Discovery,
+    /// Where the payments nodes are.
+    #[arg(long, env = "TRESTLE_PAYMENTS", value_name = "URI")]
+    pub payments: Discovery,
+    /// Folder that receipts are written to, one file an event; made if it is not there.
+    #[arg(long, env = "TRESTLE_MAILBOX", default_value = "mailbox", value_name = "DIR")]
+    pub mailbox: PathBuf,
+}
+
+/// What the operations need: the way to each family, and nothing that must not be lost.
+#[derive(Clone, Debug)]
+pub struct App {
+    pub(crate) node: Node,
+    pub(crate) sessions: Client,
+    pub(crate) carts: Client,
+    pub(crate) catalogue: Client,
+    pub(crate) orders: Client,
+    pub(crate) payments: Client,
+    pub(crate) prices: Prices,
+    pub(crate) mailbox: Mailbox,
+}
+
+impl App {
+    /// Connects to the families over this transport.
+    pub fn new(node: &Node, transport: &Arc<dyn Transport>, options: &Options) -> Self {
+        let client =
+            |discovery: &Discovery| Client::new(node, transport.clone(), discovery.clone(), ClientOptions::default());
+        let catalogue = client(&options.catalogue);
+        Self {
+            node: node.clone(),
+            sessions: client(&options.sessions),
+            carts: client(&options.carts),
+            prices: Prices::new(catalogue.clone()),
+            catalogue,
+            orders: client(&options.orders),
+            payments: client(&options.payments),
+            mailbox: Mailbox::new(options.mailbox.clone()),
+        }
+    }
+
+    /// Starts what a logic node does without being asked: finishing checkouts and delivering events.
+    pub fn start_background(&self) {
+        self.node.tasks.spawn_until_stop(completer::run(self.clone()));
+        self.node.tasks.spawn_until_stop(outbox::run(self.clone()));
+    }
+
+    /// Who this session belongs to.
+    pub(crate) async fn authenticate(&self, session: SessionId) -> Result<Session, CallError<sessions::NoSession>> {
+        self.sessions.call(&sessions::Lookup { session }, contract::NoKey).await
+    }
+}
+
+/// The cart of whoever is behind a session: one for each principal, for ever.
+pub(crate) fn cart_of(session: &Session) -> CartId {
+    CartId(session.principal.0)
+}
+
+/// Every operation of the family.
+pub fn ops(app: App) -> Ops<App> {
+    Ops::new(app)
+        .serve(operations::products)
+        .serve(operations::categories)
+        .serve(operations::product)
+        .serve(operations::viewed)
+        .serve(operations::register)
+        .serve(operations::login)
+        .serve(operations::open_session)
+        .serve(operations::session)
+        .serve(operations::logout)
+        .serve(operations::cart)
+        .serve(operations::add_to_cart)
+        .serve(operations::set_line)
+        .serve(operations::remove_line)
+        .serve(operations::checkout)
+        .serve(operations::orders)
+        .serve(operations::order)
+}
+
+/// Runs a node until SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// When an option cannot be used; the message names the setting.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    let node = Node::start("logic", &options.node)?;
+    let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new()?);
+    let app = App::new(&node, &transport, &options);
+    app.start_background();
+    let server = ops(app).build(&node);
+    node.readiness.set_ready();
+    node.run(&options.node, server.router(), ListenerLimits::INNER).await
+}

@@ -1,0 +1,44 @@
+//! The completer: finishes checkouts that nobody drives, because their node died, their client left, or the outcome of a
+//! step was not known. Every logic node runs one; leases keep them apart.
+
+use std::time::Duration;
+
+use contract::{
+    NoKey,
+    orders::{Driver, Due, OpenCheckout},
+};
+use futures_util::future::join_all;
+
+use crate::{
+    App,
+    driver::{Driven, drive},
+};
+
+/// Pause between looks, plus up to as much again at random so that nodes do not look in step.
+const LOOK_EVERY_MS: u64 = 250;
+/// Checkouts driven at once by one node.
+const AT_ONCE: u32 = 16;
+
+pub(crate) async fn run(app: App) {
+    loop {
+        let pause_ms = LOOK_EVERY_MS + app.node.seams.below(LOOK_EVERY_MS);
+        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        let driver = Driver(app.node.seams.uuid());
+        match app.orders.call(&Due { driver, limit: AT_ONCE }, NoKey).await {
+            Ok(due) => {
+                join_all(due.into_iter().map(|checkout| finish(&app, checkout, driver))).await;
+            }
+            Err(error) => tracing::debug!(%error, "cannot ask for checkouts that are due"),
+        }
+    }
+}
+
+async fn finish(app: &App, checkout: OpenCheckout, driver: Driver) {
+    let operation = checkout.operation;
+    // On a task of its own: shutdown must not cut between charge and record when it need not.
+    let (task_app, tasks) = (app.clone(), &app.node.tasks);
+    let driven = tasks.spawn(async move { drive(&task_app, checkout, driver).await }).await;
+    if let Ok(Driven::Ended(_)) = driven {
+        tracing::info!(%operation, "checkout finished without its client");
+    }
+}

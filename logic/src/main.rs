@@ -1,0 +1,16 @@
+//! A logic node as a process of its own.
+
+use clap::Parser;
+
+/// Logic node of Trestle: business rules, checkouts, outbox. Holds no data.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(flatten)]
+    options: logic::Options,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    logic::run(Cli::parse().options).await
+}

@@ -1,0 +1,162 @@
+//! `shop.checkout`: buys what is in the cart, once for each key.
+//!
+//! 1. Look the key up. A hit answers, or resumes from what was frozen, *before* cart or prices are read: a repeat must
+//!    not fail because the cart it bought is empty now.
+//! 2. Read cart and prices; the total must be what the customer agreed to.
+//! 3. Claim the key and freeze the snapshot. Of many first requests one wins and drives; the others wait for it.
+//! 4. Drive the checkout to its end (`driver.rs`).
+//!
+//! The work is detached from the connection: a customer who hangs up does not cut between charge and record (IK-8).
+
+use std::time::Duration;
+
+use contract::Once;
+use contract::{
+    CallError, NoKey, OperationId, Outcome, RequestId,
+    carts::{CartContents, View},
+    orders::{Answer, Driver, Find, Found, Open, OpenRefusal, Opened, OrderState, Snapshot, Take, Taken},
+    session::Session,
+    shop::{Checkout, CheckoutRefusal, CheckoutReply},
+};
+use rpc::Scope;
+use tokio::{sync::watch, time::Instant};
+
+use crate::{
+    App,
+    app::cart_of,
+    driver::{Driven, drive},
+};
+
+/// How long the customer waits; then the answer is 202 and the shop goes on alone.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// Bound of the detached work; what is not done then, the completer does.
+const WORK_WITHIN: Duration = Duration::from_secs(30);
+/// How often a repeat looks whether the one before has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+type Refused = CallError<CheckoutRefusal>;
+
+pub(crate) async fn checkout(app: App, request: Checkout, once: Once) -> Outcome<Checkout> {
+    let session = app.authenticate(request.session).await;
+    let session = session.map_err(|error| error.map_refusal(|_| CheckoutRefusal::Unauthenticated))?;
+    let (opened, order) = watch::channel(None);
+    let key = once.id().clone();
+    let work = find_or_open(app.clone(), request, session, key, opened);
+    let work = match Scope::current() {
+        Some(scope) => app.node.tasks.spawn(scope.detached(WORK_WITHIN).run(work)),
+        None => app.node.tasks.spawn(work),
+    };
+    match tokio::time::timeout(ANSWER_WITHIN, work).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(panic)) => Err(CallError::Unknown(format!("the checkout's task ended: {panic}"))),
+        Err(_elapsed) => match *order.borrow() {
+            Some(order) => Ok(CheckoutReply::Pending { order, state: OrderState::Accepted }),
+            None => Err(CallError::Unknown("the key was not claimed in time".to_owned())),
+        },
+    }
+}
+
+async fn find_or_open(
+    app: App,
+    request: Checkout,
+    session: Session,
+    key: RequestId,
+    opened: watch::Sender<Option<OperationId>>,
+) -> Outcome<Checkout> {
+    let find = Find { principal: session.principal, key: key.clone(), fingerprint: request.fingerprint.clone() };
+    let found = app.orders.call(&find, NoKey).await;
+    match found.map_err(|error| error.map_refusal(|_| CheckoutRefusal::KeyReused))? {
+        Found::Nothing => open(app, request, session, key, opened).await,
+        found => join(&app, found).await,
+    }
+}
+
+async fn open(
+    app: App,
+    request: Checkout,
+    session: Session,
+    key: RequestId,
+    opened: watch::Sender<Option<OperationId>>,
+) -> Outcome<Checkout> {
+    let snapshot = freeze(&app, &request, &session).await?;
+    let driver = Driver(app.node.seams.uuid());
+    let proposal = Open {
+        principal: session.principal,
+        fingerprint: request.fingerprint,
+        operation: OperationId(app.node.seams.uuid()),
+        snapshot,
+        payment: request.payment,
+        driver,
+    };
+    let claim = app.orders.call(&proposal, key).await.map_err(|error| {
+        error.map_refusal(|refusal| match refusal {
+            OpenRefusal::KeyReused => CheckoutRefusal::KeyReused,
+            OpenRefusal::CartClaimed { order } => CheckoutRefusal::CartClaimed { order },
+        })
+    })?;
+    match claim {
+        Opened::Claimed(checkout) => {
+            let order = checkout.operation;
+            opened.send_replace(Some(order));
+            Ok(reply(order, drive(&app, checkout, driver).await, false))
+        }
+        Opened::Existing(found) => join(&app, found).await,
+    }
+}
+
+/// What the customer agreed to, or why there is nothing to agree to.
+async fn freeze(app: &App, request: &Checkout, session: &Session) -> Result<Snapshot, Refused> {
+    let cart = cart_of(session);
+    let contents =
+        app.carts.call(&View { cart }, NoKey).await.map_err(|error| error.map_refusal(|never| match never {}))?;
+    let priced = app.prices.lines_now(&contents).await.map_err(|error| error.map_refusal(|never| match never {}));
+    let (lines, total) = priced?;
+    if lines.is_empty() {
+        return Err(CallError::Refused(CheckoutRefusal::CartEmpty));
+    }
+    if total != request.expected_total {
+        return Err(CallError::Refused(CheckoutRefusal::TotalChanged { total }));
+    }
+    let CartContents { epoch, lines: cart_lines } = contents;
+    let bought = cart_lines.into_iter().filter(|line| lines.iter().any(|priced| priced.sku == line.sku));
+    let ops = bought.flat_map(|line| line.ops).collect();
+    Ok(Snapshot { lines, total, address: request.address.clone(), cart, epoch, ops })
+}
+
+/// A repeat: the stored answer, or wait for whoever drives, or take over when its lease has lapsed.
+async fn join(app: &App, found: Found) -> Outcome<Checkout> {
+    let operation = match found {
+        Found::Ended(answer) => return Ok(replay(answer)),
+        Found::Open { operation } => operation,
+        Found::Nothing => return Err(CallError::Unknown("the key was claimed and is gone".to_owned())),
+    };
+    let driver = Driver(app.node.seams.uuid());
+    let until = Instant::now() + ANSWER_WITHIN.saturating_sub(Duration::from_millis(500));
+    loop {
+        let taken = app.orders.call(&Take { operation, driver }, NoKey).await;
+        let taken = taken.map_err(|error| {
+            let in_progress = CheckoutRefusal::InProgress { order: operation };
+            error.map_refusal(|_| in_progress)
+        })?;
+        match taken {
+            Taken::Ended(answer) => return Ok(replay(answer)),
+            Taken::Yours(checkout) => return Ok(reply(operation, drive(app, checkout, driver).await, true)),
+            Taken::Busy { state, driven: false } => return Ok(CheckoutReply::Pending { order: operation, state }),
+            Taken::Busy { .. } if Instant::now() >= until => {
+                return Err(CallError::Refused(CheckoutRefusal::InProgress { order: operation }));
+            }
+            Taken::Busy { .. } => tokio::time::sleep(LOOK_EVERY).await,
+        }
+    }
+}
+
+fn reply(order: OperationId, driven: Driven, replayed: bool) -> CheckoutReply {
+    match driven {
+        Driven::Ended(answer) => CheckoutReply::Ended { answer, replayed },
+        Driven::PutOff(state) => CheckoutReply::Pending { order, state },
+    }
+}
+
+fn replay(answer: Answer) -> CheckoutReply {
+    CheckoutReply::Ended { answer, replayed: true }
+}
