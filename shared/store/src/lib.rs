@@ -4,9 +4,11 @@
 
 mod error;
 pub mod ledger;
+pub mod replicated;
 pub mod sqlite;
 mod uri;
 
 pub use error::StoreError;
+pub use replicated::Replicated;
 pub use sqlite::Sqlite;
 pub use uri::{StoreUri, StoreUriError};

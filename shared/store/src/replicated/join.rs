@@ -1,0 +1,96 @@
+//! What can be replicated: values with a join, and the operations that carry them. Carts and sessions are the two.
+
+use std::fmt;
+
+use contract::{
+    AtLeastOnce, CartId, Operation, SessionId,
+    cart::Cart,
+    carts,
+    session::Session,
+    sessions::{self, Never},
+};
+
+/// How long a cart is kept after its last change, in milliseconds: 30 days.
+const CART_KEPT_MS: i64 = 30 * 24 * 3_600_000;
+/// How long a session is kept after it expired, in milliseconds: an hour, more than clocks differ.
+const SESSION_KEPT_MS: i64 = 3_600_000;
+
+/// A value of a join-semilattice, replicated inside one family.
+pub trait Join: Clone + PartialEq + fmt::Debug + Send + Sync + 'static {
+    /// What names it.
+    type Key: Ord + Clone + fmt::Debug + Send + Sync + 'static;
+    /// The family's operation that carries entries to a peer.
+    type Merge: Operation<Reply = (), Refusal = Never, Retry = AtLeastOnce>;
+    /// The family's operation that asks a peer for its entries.
+    type Page: Operation<Reply = Vec<(Self::Key, Self)>, Refusal = Never, Retry = AtLeastOnce>;
+    /// Most entries in one message.
+    const BATCH_MAX: usize;
+
+    /// The join: commutative, associative, idempotent.
+    fn merge(&mut self, other: &Self);
+    /// An upper estimate of the entry's size in bytes on the wire; a message has a bound of bytes too.
+    fn wire_bytes(&self) -> usize;
+    /// Whether nobody misses it any more. `touched_ms` is when this node last saw it change, in Unix milliseconds.
+    fn is_over(&self, touched_ms: i64, now_ms: i64) -> bool;
+    /// The request that carries these entries.
+    fn merge_request(entries: Vec<(Self::Key, Self)>) -> Self::Merge;
+    /// The request for the page after this key.
+    fn page_request(after: Option<Self::Key>) -> Self::Page;
+}
+
+impl Join for Cart {
+    type Key = CartId;
+    type Merge = carts::Merge;
+    type Page = carts::Page;
+    const BATCH_MAX: usize = carts::MERGE_MAX;
+
+    fn merge(&mut self, other: &Self) {
+        Self::merge(self, other);
+    }
+
+    fn wire_bytes(&self) -> usize {
+        // A dot has 32 digits and travels with an epoch or an entry; a sku has up to 40 characters.
+        let entries: usize = self.lines.values().map(|entries| 48 + 64 * entries.len()).sum();
+        128 + 64 * self.seen.len() + entries
+    }
+
+    fn is_over(&self, touched_ms: i64, now_ms: i64) -> bool {
+        now_ms.saturating_sub(touched_ms) > CART_KEPT_MS
+    }
+
+    fn merge_request(entries: Vec<(CartId, Self)>) -> carts::Merge {
+        carts::Merge { entries }
+    }
+
+    fn page_request(after: Option<CartId>) -> carts::Page {
+        carts::Page { after }
+    }
+}
+
+impl Join for Session {
+    type Key = SessionId;
+    type Merge = sessions::Merge;
+    type Page = sessions::Page;
+    const BATCH_MAX: usize = sessions::MERGE_MAX;
+
+    fn merge(&mut self, other: &Self) {
+        Self::merge(self, other);
+    }
+
+    fn wire_bytes(&self) -> usize {
+        // An address may double in JSON escapes.
+        256 + self.account.as_ref().map_or(0, |account| 96 + 2 * account.email.len())
+    }
+
+    fn is_over(&self, _: i64, now_ms: i64) -> bool {
+        now_ms.saturating_sub(self.expires_at_ms) > SESSION_KEPT_MS
+    }
+
+    fn merge_request(entries: Vec<(SessionId, Self)>) -> sessions::Merge {
+        sessions::Merge { entries }
+    }
+
+    fn page_request(after: Option<SessionId>) -> sessions::Page {
+        sessions::Page { after }
+    }
+}
