@@ -3,6 +3,7 @@
 //! The file is read when a shop starts for the first time, so a wrong line would otherwise show as a failed start, a
 //! broken link (sku) or a product that nobody can buy (price, stock). The test has its own small struct on purpose: it
 //! checks the file, not the loader.
+#![expect(clippy::expect_used, reason = "a test that cannot go on may panic, also in its helpers")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
