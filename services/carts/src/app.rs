@@ -1,0 +1,137 @@
+//! How a carts node is put together.
+
+use std::sync::Arc;
+
+use ::store::{Replicated, StoreUri, replicated::ENTRIES_MAX};
+use clap::Args;
+use contract::{
+    CallError, CartId,
+    cart::CartFull,
+    carts::{CartContents, CartRefusal},
+    sessions::Never,
+};
+use rpc::{Discovery, HttpTransport, Ops};
+use runtime::{ListenerLimits, Node, NodeOptions};
+
+use crate::{
+    operations,
+    store::{CartChange, CartStore},
+};
+
+/// Options of a carts node.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// What every node has.
+    #[command(flatten)]
+    pub node: NodeOptions,
+    /// Where carts are kept: memory://, which the nodes of the family share by merge.
+    #[arg(long, env = "TRESTLE_STORE", default_value = "memory://", value_name = "URI")]
+    pub store: StoreUri,
+    /// All nodes of this family, this one included: static://host:port,... or dns://name:port or file:///path.json.
+    /// Without it the node is alone, and its end loses the carts.
+    #[arg(long, env = "TRESTLE_PEERS", value_name = "DISCOVERY_URI")]
+    pub peers: Option<Discovery>,
+    /// This node's address as its peers know it; the address of --listen unless given.
+    #[arg(long, env = "TRESTLE_ADVERTISE", value_name = "HOST:PORT")]
+    pub advertise: Option<String>,
+}
+
+/// What the operations need.
+#[derive(Clone, Debug)]
+pub struct App {
+    pub(crate) store: Arc<dyn CartStore>,
+}
+
+impl App {
+    /// An application on this store.
+    #[must_use]
+    pub const fn new(store: Arc<dyn CartStore>) -> Self {
+        Self { store }
+    }
+
+    async fn open(node: &Node, options: &Options, own_address: &str) -> anyhow::Result<Self> {
+        match &options.store {
+            StoreUri::Memory => {}
+            other => anyhow::bail!(
+                "--store {other}: carts are kept in memory and merged between nodes; use --store memory:// (and --peers)"
+            ),
+        }
+        let transport = Arc::new(HttpTransport::new()?);
+        let carts = Replicated::open(node, transport, options.peers.clone(), own_address, ENTRIES_MAX).await;
+        carts.start(node);
+        Ok(Self::new(Arc::new(carts)))
+    }
+
+    /// Makes a change that the domain may refuse.
+    pub(crate) async fn change(
+        &self,
+        cart: CartId,
+        change: CartChange,
+    ) -> Result<CartContents, CallError<CartRefusal>> {
+        self.store.change(cart, change).await?.map_err(|CartFull| CallError::Refused(CartRefusal::CartFull))
+    }
+
+    /// Makes a change that the domain never refuses; at the bound it is not executed.
+    pub(crate) async fn must_change(&self, cart: CartId, change: CartChange) -> Result<CartContents, CallError<Never>> {
+        self.store.change(cart, change).await?.map_err(|full| CallError::NotExecuted(full.to_string()))
+    }
+}
+
+/// All operations of the family.
+#[must_use]
+pub fn ops(app: App) -> Ops<App> {
+    Ops::new(app)
+        .serve(operations::view)
+        .serve(operations::add)
+        .serve(operations::set)
+        .serve(operations::remove)
+        .serve(operations::clear)
+        .serve(operations::adopt)
+        .serve(operations::merge)
+        .serve(operations::page)
+}
+
+/// Runs a carts node until it is told to end. It listens before it copies its peers' carts and is ready after that.
+///
+/// # Errors
+/// When an option cannot be used or an address cannot be had; the message names the setting.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    let node = Node::start("carts", &options.node)?;
+    let listening = node.listen(&options.node).await?;
+    let own_address = options.advertise.clone().unwrap_or_else(|| listening.address().to_string());
+    let app = App::open(&node, &options, &own_address).await?;
+    let server = ops(app).build(&node);
+    listening.serve(server.router(), ListenerLimits::INNER).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use runtime::{Seams, Secret};
+
+    #[derive(clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn options(arguments: &[&str]) -> Result<Options, clap::Error> {
+        let all = ["carts", "--secret-file", "secret"].iter().chain(arguments);
+        <Cli as clap::Parser>::try_parse_from(all).map(|cli| cli.options)
+    }
+
+    #[tokio::test]
+    async fn a_store_that_cannot_merge_is_refused_by_name() {
+        let node = Node::assemble("carts", "1", Seams::system(), Secret::new("0123456789abcdef").unwrap()).unwrap();
+        let options = options(&["--store", "sqlite:///tmp/carts.db"]).unwrap();
+        let error = App::open(&node, &options, "127.0.0.1:1").await.unwrap_err().to_string();
+        assert!(error.contains("--store sqlite:///tmp/carts.db") && error.contains("memory://"), "{error}");
+    }
+
+    #[test]
+    fn peers_are_checked_when_options_are_read() {
+        assert!(options(&["--peers", "static://127.0.0.1:1,127.0.0.1:2"]).is_ok());
+        let error = options(&["--peers", "127.0.0.1:1"]).unwrap_err().to_string();
+        assert!(error.contains("--peers") && error.contains("static://"), "{error}");
+    }
+}

@@ -1,0 +1,15 @@
+//! A carts node as a process of its own.
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(name = "carts", version, about = "Carts that merge")]
+struct Cli {
+    #[command(flatten)]
+    options: carts::Options,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    carts::run(Cli::parse().options).await
+}

@@ -1,0 +1,15 @@
+//! Takes a guest's cart over into an account's cart at login.
+
+use contract::{Outcome, Repeatable, carts::Adopt};
+
+use crate::{App, store::CartChange};
+
+/// The guest's cart stays as it is: were it emptied, a repeat after a lost answer would find nothing to take over on a
+/// node that had not met the first try.
+///
+/// # Errors
+/// *Not executed* when both carts together exceed what a cart remembers.
+pub async fn adopt(app: App, request: Adopt, _: Repeatable) -> Outcome<Adopt> {
+    let guest = app.store.cart(request.guest).await?;
+    app.must_change(request.cart, CartChange::Adopt { guest }).await
+}

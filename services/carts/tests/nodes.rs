@@ -1,0 +1,120 @@
+//! Several carts nodes in one process, over the real client and server.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::{sync::Arc, time::Duration};
+
+use carts::{App, ops};
+use contract::{
+    CallError, CartId, NoKey, OpId, Operation,
+    cart::Cart,
+    carts::{Add, Adopt, CartContents, Clear, MERGE_MAX, Merge, View},
+};
+use rpc::{Client, ClientOptions, InProcess};
+use runtime::{Node, Seams, Secret};
+use store::Replicated;
+
+const MEMBERS: &str = "static://a:1,b:1,c:1";
+const CART: CartId = CartId(uuid::Uuid::from_u128(1));
+
+fn node(id: &str) -> Node {
+    Node::assemble("carts", id, Seams::system(), Secret::new("0123456789abcdef").unwrap()).unwrap()
+}
+
+/// Starts a node and returns it ready.
+async fn start(network: &InProcess, address: &str) -> Node {
+    let node = node(address);
+    let peers = Some(MEMBERS.parse().unwrap());
+    let data = Replicated::<Cart>::open(&node, Arc::new(network.clone()), peers, address, 1_000).await;
+    network.add(address, ops(App::new(Arc::new(data.clone()))).build(&node));
+    data.start(&node);
+    tokio::time::timeout(Duration::from_secs(5), async {
+        while !node.readiness.is_ready() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+    node
+}
+
+/// A client that knows one node only, so a test decides who is asked.
+fn client(network: &InProcess, address: &str) -> Client {
+    let discovery = format!("static://{address}").parse().unwrap();
+    Client::new(&node("caller"), Arc::new(network.clone()), discovery, ClientOptions::default())
+}
+
+async fn call<O: Operation<Retry = contract::AtLeastOnce>>(network: &InProcess, address: &str, request: O) -> O::Reply {
+    client(network, address).call(&request, NoKey).await.unwrap()
+}
+
+fn add(key: &str, sku: &str) -> Add {
+    Add { cart: CART, op: OpId::new(CART, key), sku: sku.parse().unwrap(), quantity: 1 }
+}
+
+fn skus(contents: &CartContents) -> Vec<&str> {
+    contents.lines.iter().map(|line| line.sku.as_str()).collect()
+}
+
+#[tokio::test]
+async fn any_node_serves_what_another_acknowledged_also_after_its_death_and_rebirth() {
+    let network = InProcess::default();
+    let mut nodes = Vec::new();
+    for address in ["a:1", "b:1", "c:1"] {
+        nodes.push(start(&network, address).await);
+    }
+    call(&network, "a:1", add("book", "emma")).await;
+    network.remove("a:1");
+    nodes[0].tasks.stop();
+    for address in ["b:1", "c:1"] {
+        assert_eq!(skus(&call(&network, address, View { cart: CART }).await), ["emma"]);
+    }
+    call(&network, "b:1", add("train", "night-train")).await;
+    start(&network, "a:1").await;
+    assert_eq!(skus(&call(&network, "a:1", View { cart: CART }).await), ["emma", "night-train"]);
+    // A repeat on another node counts once.
+    let contents = call(&network, "a:1", add("train", "night-train")).await;
+    assert!(contents.lines.iter().all(|line| line.quantity == 1));
+}
+
+#[tokio::test]
+async fn checkout_and_login_work_on_whichever_node_they_reach() {
+    let network = InProcess::default();
+    for address in ["a:1", "b:1", "c:1"] {
+        start(&network, address).await;
+    }
+    let bought = call(&network, "a:1", add("book", "emma")).await;
+    let ops = bought.lines.iter().flat_map(|line| line.ops.clone()).collect::<Vec<_>>();
+    call(&network, "b:1", add("during", "night-train")).await;
+    let clear = Clear { cart: CART, epoch: bought.epoch, ops };
+    for address in ["c:1", "a:1"] {
+        let left = call(&network, address, clear.clone()).await;
+        assert_eq!((left.epoch, skus(&left)), (1, vec!["night-train"]));
+    }
+    let account = CartId(uuid::Uuid::from_u128(9));
+    for address in ["a:1", "c:1"] {
+        let adopted = call(&network, address, Adopt { cart: account, guest: CART }).await;
+        assert_eq!((adopted.epoch, skus(&adopted)), (0, vec!["night-train"]));
+    }
+}
+
+#[tokio::test]
+async fn requests_beyond_the_bounds_are_not_executed() {
+    let network = InProcess::default();
+    start(&network, "a:1").await;
+    let client = client(&network, "a:1");
+    let many = Add { quantity: 1_000, ..add("many", "emma") };
+    assert!(matches!(client.call(&many, NoKey).await, Err(CallError::NotExecuted(_))));
+    let merge = Merge { entries: vec![(CART, Cart::default()); MERGE_MAX + 1] };
+    assert!(matches!(client.call(&merge, NoKey).await, Err(CallError::NotExecuted(_))));
+    assert!(skus(&call(&network, "a:1", View { cart: CART }).await).is_empty());
+}
+
+#[tokio::test]
+async fn every_operation_of_the_family_is_served() {
+    let data = Replicated::<Cart>::open(&node("a"), Arc::new(InProcess::default()), None, "a:1", 10).await;
+    let served = ops(App::new(Arc::new(data))).names();
+    let ours = contract::OPERATIONS.iter().filter(|info| info.family == contract::Family::Carts);
+    let mut declared: Vec<_> = ours.map(|info| info.name).collect();
+    declared.sort_unstable();
+    assert_eq!(served, declared);
+}
