@@ -1,1 +1,7 @@
-//! Placeholder.
+//! Load regulation, one layer a file. Layers own their state in the layer value, decide in `call` and answer with a
+//! response: on axum, a layer that decides in `poll_ready` or builds its state in `layer()` limits nothing.
+#![warn(missing_docs)]
+
+mod admission;
+
+pub use admission::{Admission, Admit};

@@ -1,0 +1,178 @@
+//! The rules of the code base, each held by a check (style rule 10).
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde_json::Value;
+
+/// Longest source file in lines, tests included.
+const LINES_MAX: usize = 400;
+/// Most lines of Rust without tests: small enough to read in two days.
+const TREE_LINES_MAX: usize = 15_000;
+/// Most packages in the lock file.
+const PACKAGES_MAX: usize = 450;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// Every file that git would keep, with one of these endings.
+fn files(endings: &[&str]) -> Vec<PathBuf> {
+    let listed = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let paths = String::from_utf8(listed.stdout).unwrap();
+    let found: Vec<_> = paths
+        .lines()
+        .filter(|path| endings.iter().any(|ending| path.ends_with(ending)))
+        .map(|path| root().join(path))
+        .filter(|path| path.exists())
+        .collect();
+    assert!(!found.is_empty(), "git lists no file with {endings:?}");
+    found
+}
+
+fn is_test(path: &Path) -> bool {
+    path.components().any(|part| part.as_os_str() == "tests") || path.ends_with("tests.rs")
+}
+
+/// Fails with every offender at once, not the first only.
+fn none(offenders: &[String], rule: &str) {
+    assert!(offenders.is_empty(), "{rule}:\n  {}", offenders.join("\n  "));
+}
+
+#[test]
+fn a_file_has_one_subject_and_says_which() {
+    let (mut long, mut silent, mut total) = (Vec::new(), Vec::new(), 0);
+    for path in files(&[".rs"]) {
+        let text = fs::read_to_string(&path).unwrap();
+        let lines = text.lines().count();
+        if lines > LINES_MAX {
+            long.push(format!("{}: {lines}", path.display()));
+        }
+        if !text.starts_with("//!") {
+            silent.push(path.display().to_string());
+        }
+        if !is_test(&path) {
+            total += lines;
+        }
+    }
+    none(&long, &format!("files have at most {LINES_MAX} lines"));
+    none(&silent, "a file begins with //! and what it is for");
+    assert!(total <= TREE_LINES_MAX, "{total} lines of Rust without tests, at most {TREE_LINES_MAX}");
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    let output = Command::new("cargo")
+        .args(["metadata", "--format-version", "1", "--no-deps"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let members: BTreeSet<_> = packages.iter().map(|package| package["name"].as_str().unwrap()).collect();
+    let shared = ["contract", "rpc", "overload", "store", "runtime"];
+    let mut offenders = Vec::new();
+    for package in packages {
+        let name = package["name"].as_str().unwrap();
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let on = dependency["name"].as_str().unwrap();
+            let in_tests = dependency["kind"] == "dev";
+            let allowed = match name {
+                // The outside truth and the outside checker share no code with the shop, not even in tests.
+                "provider" | "loadtest" => !members.contains(on),
+                "contract" => {
+                    !members.contains(on) && ["serde", "serde_json", "sha2", "thiserror", "uuid"].contains(&on)
+                        || in_tests
+                }
+                "runtime" => !members.contains(on),
+                "overload" => !members.contains(on),
+                "rpc" => !members.contains(on) || ["contract", "runtime"].contains(&on),
+                "store" => !members.contains(on) || ["contract", "runtime", "rpc"].contains(&on),
+                "testkit" => in_tests,
+                "trestle" => on != "testkit" || in_tests,
+                _ => !members.contains(on) || shared.contains(&on) || in_tests && on == "testkit",
+            };
+            // The seams: who may speak SQL and HTTP directly.
+            let adapter = match on {
+                "sqlx" => ["store", "sessions", "catalogue", "orders", "payments"].contains(&name),
+                "reqwest" => ["rpc", "payments", "trestle", "loadtest"].contains(&name) || in_tests,
+                "rand" => ["runtime", "loadtest"].contains(&name) || in_tests,
+                _ => true,
+            };
+            if !allowed || !adapter {
+                offenders.push(format!("{name} must not depend on {on}"));
+            }
+        }
+    }
+    none(&offenders, "dependencies point from binaries to shared/, and SQL and HTTP stay behind their seams");
+}
+
+#[test]
+fn the_lock_file_stays_small() {
+    let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    let packages = lock.lines().filter(|line| *line == "[[package]]").count();
+    assert!(packages <= PACKAGES_MAX, "{packages} packages, at most {PACKAGES_MAX}");
+}
+
+#[test]
+fn links_in_documents_resolve() {
+    let mut dead = Vec::new();
+    for path in files(&[".md"]) {
+        let text = fs::read_to_string(&path).unwrap();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = target.split('#').next().unwrap();
+            let outside = target.contains("://") || target.starts_with("mailto:") || file.is_empty();
+            if !outside && !path.parent().unwrap().join(file).exists() {
+                dead.push(format!("{}: {target}", path.display()));
+            }
+        }
+        // `code` that looks like a path of this tree must be one.
+        for word in text.split('`').skip(1).step_by(2) {
+            let top = ["frontend/", "logic/", "services/", "shared/", "deploy/", "loadtest/", "docs/"];
+            let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+            if plain && top.iter().any(|top| word.starts_with(top)) && !root().join(word).exists() {
+                dead.push(format!("{}: `{word}`", path.display()));
+            }
+        }
+    }
+    none(&dead, "links and paths in documents lead somewhere");
+}
+
+#[test]
+fn every_operation_is_served() {
+    let mut served: Vec<&str> = Vec::new();
+    for path in files(&[".rs"]).iter().filter(|path| path.ends_with("src/app.rs")) {
+        let text: &'static str = fs::read_to_string(path).unwrap().leak();
+        let names = text.split(".serve(operations::").skip(1).filter_map(|rest| rest.split(')').next());
+        let family = path.parent().unwrap().parent().unwrap().file_name().unwrap().to_str().unwrap();
+        let prefix = if family == "logic" { "shop" } else { family };
+        served.extend(names.map(|name| &*format!("{prefix}.{name}").leak()));
+    }
+    served.sort_unstable();
+    let mut declared: Vec<_> = contract::OPERATIONS.iter().map(|operation| operation.name).collect();
+    declared.sort_unstable();
+    assert_eq!(served, declared, "what the families serve is what the contract declares, under the same names");
+}
+
+#[test]
+fn nothing_names_this_machine() {
+    let mut offenders = Vec::new();
+    for path in files(&[".rs", ".md", ".toml", ".sh", ".js", ".html", ".css", ".yml", ".json"]) {
+        let text = fs::read_to_string(&path).unwrap();
+        for marker in ["/work/", "/root/", "farm-"] {
+            if text.contains(marker) && !path.ends_with("tidy.rs") {
+                offenders.push(format!("{}: {marker}", path.display()));
+            }
+        }
+    }
+    none(&offenders, "no path of one machine in the tree");
+}
