@@ -1,0 +1,149 @@
+//! The command line: what can be asked of `trestle`, and which runtime each command gets.
+
+use std::{future::Future, path::PathBuf};
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    control::{self, Action},
+    plan::LAST_PORT_OFFSET,
+    roles::Role,
+    up,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  trestle                             the whole shop: http://127.0.0.1:8080 and :8081
+  trestle --port 9000                 the same on ports 9000 to 9019
+  trestle status                      its nodes, from another terminal
+  trestle kill logic-1                what a crash does: nothing that a customer sees
+  trestle pause payments-1            a node that hangs; `trestle resume payments-1` wakes it
+  trestle node catalogue --help       options of one node, as compose and Kubernetes start it";
+
+const UP_EXAMPLES: &str = "\
+Examples:
+  trestle up --data /tmp/shop         another data folder, so another shop
+  echo '{\"logic\": 4, \"frontend\": 3}' > big.json && trestle up --blueprint big.json
+
+Ports: storefronts on P and P+1 (further ones above), P+10 kept for the console, payment provider on P+19.
+Exit codes: 0 ended when asked to; 1 could not start, or a node failed for good.";
+
+/// Trestle: a bookshop as a three-tier reference system. Without a command: `trestle up`.
+#[derive(Debug, Parser)]
+#[command(name = "trestle", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    up: UpOptions,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Starts the whole shop on this machine and keeps it running until Ctrl-C.
+    #[command(after_help = UP_EXAMPLES)]
+    Up(UpOptions),
+    /// Runs one node in this process: what `up`, compose and Kubernetes start.
+    Node {
+        #[command(subcommand)]
+        role: Box<Role>,
+    },
+    /// Lists the nodes of a running shop.
+    Status(StatusOptions),
+    /// Ends a node at once (SIGKILL), as a crash does; the supervisor starts it again.
+    Kill(NodeOptions),
+    /// Stops a node in its tracks (SIGSTOP): it keeps its connections and answers nothing.
+    Pause(NodeOptions),
+    /// Lets a paused node go on (SIGCONT).
+    Resume(NodeOptions),
+}
+
+/// Options of `trestle up`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct UpOptions {
+    /// First of the 20 ports that the shop uses; 1 to 65516.
+    #[arg(long, default_value_t = 8080, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..=i64::from(u16::MAX - LAST_PORT_OFFSET)))]
+    pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) data: DataOption,
+    /// JSON file with the number of nodes of each family, 1 to 16 [default: 2 of each], for example {"logic": 4}.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) blueprint: Option<PathBuf>,
+}
+
+/// The cluster a command speaks to.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DataOption {
+    /// Folder with the databases, logs and control address of one shop. One supervisor at a time.
+    #[arg(long = "data", default_value = ".trestle", value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+}
+
+#[derive(Args, Debug)]
+struct StatusOptions {
+    /// JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    data: DataOption,
+}
+
+#[derive(Args, Debug)]
+struct NodeOptions {
+    /// Id of the node, for example logic-1; `trestle status` lists them.
+    #[arg(value_name = "NODE")]
+    node: String,
+    #[command(flatten)]
+    data: DataOption,
+}
+
+impl Cli {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        match self.command.unwrap_or(Command::Up(self.up)) {
+            Command::Up(options) => on_this_thread(up::run(options)),
+            Command::Node { role } => {
+                let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+                runtime.block_on(role.run())
+            }
+            Command::Status(options) => on_this_thread(control::status(&options.data.dir, options.json)),
+            Command::Kill(options) => signal(&options, Action::Kill),
+            Command::Pause(options) => signal(&options, Action::Pause),
+            Command::Resume(options) => signal(&options, Action::Resume),
+        }
+    }
+}
+
+fn signal(options: &NodeOptions, action: Action) -> anyhow::Result<()> {
+    on_this_thread(control::signal(&options.data.dir, &options.node, action))
+}
+
+/// The supervisor depends on this: the kernel ends a node with the *thread* that started it, and every task of this
+/// runtime runs on the main thread, which lives as long as the process. On a runtime with worker threads a node could
+/// be killed because a worker ended.
+fn on_this_thread(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
+    runtime.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound_and_no_command_means_up() {
+        Cli::command().debug_assert();
+        let cli = Cli::try_parse_from(["trestle", "--port", "9000"]).unwrap();
+        assert!(cli.command.is_none() && cli.up.port == 9000);
+        let cli = Cli::try_parse_from(["trestle", "up", "--data", "/x"]).unwrap();
+        assert!(matches!(cli.command, Some(Command::Up(up)) if up.data.dir == Path::new("/x") && up.port == 8080));
+        for port in ["0", "65517", "x"] {
+            assert!(Cli::try_parse_from(["trestle", "--port", port]).unwrap_err().to_string().contains("--port"));
+        }
+    }
+}

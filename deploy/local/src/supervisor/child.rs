@@ -1,0 +1,141 @@
+//! One process of a node: how it is started, what the kernel knows about it, what it said last.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{Read as _, Seek as _, SeekFrom},
+    path::Path,
+    process::Stdio,
+};
+
+use anyhow::Context as _;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
+
+use crate::{
+    plan::{DataDir, NodePlan},
+    roles::SUPERVISOR_ENV,
+};
+
+/// A log that is larger when its node starts is moved aside; the one moved aside before is gone then.
+const LOG_MAX_BYTES: u64 = 16 * 1024 * 1024;
+/// How much of the end of a log is looked at for a reason.
+const TAIL_BYTES: u64 = 8 * 1024;
+/// How many lines of it are shown.
+const TAIL_LINES: usize = 8;
+
+/// A running process, and where in the log its lines begin.
+#[derive(Debug)]
+pub(super) struct Started {
+    pub(super) child: Child,
+    pub(super) log_start: u64,
+}
+
+/// Starts the node's process. Must be called on the main thread: the kernel ends a process together with the *thread*
+/// that started it (see `roles::die_with_supervisor` and `cli::on_this_thread`).
+pub(super) fn start(node: &NodePlan, dir: &DataDir) -> anyhow::Result<Started> {
+    let path = dir.log(&node.id);
+    let log = open_log(&path).with_context(|| format!("--data: cannot write {}", path.display()))?;
+    let log_start = log.metadata()?.len();
+    let program = std::env::current_exe().context("cannot find the trestle binary itself")?;
+    let child = Command::new(&program)
+        .args(&node.args)
+        .env(SUPERVISOR_ENV, std::process::id().to_string())
+        // Fifteen processes on one machine: by default each would have a thread for every core and, in glibc, a heap
+        // of its own for each thread.
+        .env("TOKIO_WORKER_THREADS", "2")
+        .env("MALLOC_ARENA_MAX", "2")
+        // Ctrl-C in a terminal goes to the whole foreground group; in groups of their own, nodes end in our order.
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()
+        .with_context(|| format!("cannot start {}", program.display()))?;
+    Ok(Started { child, log_start })
+}
+
+fn open_log(path: &Path) -> std::io::Result<File> {
+    if std::fs::metadata(path).is_ok_and(|log| log.len() > LOG_MAX_BYTES) {
+        std::fs::rename(path, path.with_extension("log.old"))?;
+    }
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+/// The last lines that were written to the log since `start`.
+pub(super) fn last_lines(log: &Path, start: u64) -> String {
+    let read = || -> std::io::Result<String> {
+        let mut file = File::open(log)?;
+        let from = file.metadata()?.len().saturating_sub(TAIL_BYTES).max(start);
+        file.seek(SeekFrom::Start(from))?;
+        let mut bytes = Vec::new();
+        file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let text = read().unwrap_or_default();
+    let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
+}
+
+/// Sends a signal; a process that has ended meanwhile is no error, its end is noticed elsewhere.
+pub(super) fn send(pid: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, signal);
+    }
+}
+
+/// What the kernel knows about a process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Facts {
+    /// Stopped by SIGSTOP, whoever sent it.
+    pub(super) paused: bool,
+    pub(super) rss_kib: Option<u64>,
+}
+
+/// Asks the kernel; nothing when the process is gone.
+pub(super) fn facts(pid: u32) -> Facts {
+    std::fs::read_to_string(format!("/proc/{pid}/status")).map(|text| parse_facts(&text)).unwrap_or_default()
+}
+
+fn parse_facts(status: &str) -> Facts {
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    Facts {
+        paused: field("State:").is_some_and(|state| state.starts_with('T')),
+        rss_kib: field("VmRSS:").and_then(|rss| rss.strip_suffix("kB")).and_then(|kib| kib.trim().parse().ok()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_tells_memory_and_whether_a_process_is_stopped() {
+        let text = "Name:\ttrestle\nState:\tT (stopped)\nVmRSS:\t   12345 kB\n";
+        assert_eq!(parse_facts(text), Facts { paused: true, rss_kib: Some(12_345) });
+        let own = facts(std::process::id());
+        assert!(!own.paused && own.rss_kib.is_some_and(|kib| kib > 100), "{own:?}");
+        assert_eq!(facts(u32::MAX), Facts::default());
+    }
+
+    #[test]
+    fn only_the_last_lines_of_this_start_are_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.log");
+        let before = "old line\n";
+        let lines: Vec<_> = (0..20).map(|number| format!("line {number}")).collect();
+        std::fs::write(&path, format!("{before}{}\n", lines.join("\n"))).unwrap();
+        assert_eq!(last_lines(&path, before.len() as u64), lines[12..].join("\n"));
+        std::fs::write(&path, before).unwrap();
+        assert_eq!(last_lines(&path, before.len() as u64), "");
+        assert_eq!(last_lines(&dir.path().join("none.log"), 0), "");
+    }
+
+    #[test]
+    fn a_large_log_is_moved_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("logic-1.log");
+        File::create(&path).unwrap().set_len(LOG_MAX_BYTES + 1).unwrap();
+        assert_eq!(open_log(&path).unwrap().metadata().unwrap().len(), 0);
+        assert!(dir.path().join("logic-1.log.old").exists());
+    }
+}
