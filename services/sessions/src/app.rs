@@ -1,0 +1,192 @@
+//! How a sessions node is put together.
+
+use std::sync::Arc;
+
+use ::store::{Replicated, Sqlite, StoreUri, replicated::ENTRIES_MAX};
+use clap::Args;
+use contract::{PrincipalId, SessionId, session::Session};
+use rpc::{Discovery, HttpTransport, Ops};
+use runtime::{ListenerLimits, Node, NodeOptions, Seams};
+
+use crate::{
+    operations,
+    password::Hasher,
+    store::{AccountStore, MIGRATIONS, SessionStore, SqliteAccounts},
+    throttle::Throttle,
+};
+
+/// Milliseconds in a day.
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// Options of a sessions node.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// What every node has.
+    #[command(flatten)]
+    pub node: NodeOptions,
+    /// Where accounts are kept: sqlite:///path/to/file.db, shared by the nodes of the family.
+    #[arg(long, env = "TRESTLE_ACCOUNTS", value_name = "URI")]
+    pub accounts: StoreUri,
+    /// Where sessions are kept: memory://, which the nodes of the family share by merge.
+    #[arg(long, env = "TRESTLE_SESSIONS", default_value = "memory://", value_name = "URI")]
+    pub sessions: StoreUri,
+    /// All nodes of this family, this one included: static://host:port,... or dns://name:port or file:///path.json.
+    /// Without it the node is alone, and its end loses the sessions.
+    #[arg(long, env = "TRESTLE_PEERS", value_name = "DISCOVERY_URI")]
+    pub peers: Option<Discovery>,
+    /// This node's address as its peers know it; the address of --listen unless given.
+    #[arg(long, env = "TRESTLE_ADVERTISE", value_name = "HOST:PORT")]
+    pub advertise: Option<String>,
+    /// How long a login lasts, in days from 1 to 90. It is not prolonged by use.
+    #[arg(long, env = "TRESTLE_SESSION_DAYS", default_value_t = 7, value_name = "DAYS", value_parser = clap::value_parser!(i64).range(1..=90))]
+    pub session_days: i64,
+    /// How long an anonymous session, and so a guest's cart, lasts, in days from 1 to 365.
+    #[arg(long, env = "TRESTLE_ANONYMOUS_DAYS", default_value_t = 30, value_name = "DAYS", value_parser = clap::value_parser!(i64).range(1..=365))]
+    pub anonymous_days: i64,
+}
+
+/// How long sessions last, in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Lives {
+    /// After a login.
+    pub account_ms: i64,
+    /// Without one.
+    pub anonymous_ms: i64,
+}
+
+impl Default for Lives {
+    fn default() -> Self {
+        Self { account_ms: 7 * DAY_MS, anonymous_ms: 30 * DAY_MS }
+    }
+}
+
+/// What the operations need.
+#[derive(Clone, Debug)]
+pub struct App {
+    pub(crate) accounts: Arc<dyn AccountStore>,
+    pub(crate) sessions: Arc<dyn SessionStore>,
+    pub(crate) hasher: Arc<Hasher>,
+    pub(crate) throttle: Arc<Throttle>,
+    pub(crate) lives: Lives,
+    pub(crate) seams: Seams,
+}
+
+impl App {
+    /// An application on these stores.
+    ///
+    /// # Errors
+    /// When passwords cannot be hashed here at all.
+    pub fn new(
+        accounts: Arc<dyn AccountStore>,
+        sessions: Arc<dyn SessionStore>,
+        lives: Lives,
+        seams: Seams,
+    ) -> anyhow::Result<Self> {
+        let hasher = Arc::new(Hasher::new(seams.clone())?);
+        Ok(Self { accounts, sessions, hasher, throttle: Arc::default(), lives, seams })
+    }
+
+    async fn open(node: &Node, options: &Options, own_address: &str) -> anyhow::Result<Self> {
+        let StoreUri::Sqlite(path) = &options.accounts else {
+            anyhow::bail!(
+                "--accounts {}: accounts must outlive the node; use --accounts sqlite:///path/to/file.db",
+                options.accounts
+            );
+        };
+        anyhow::ensure!(
+            options.sessions == StoreUri::Memory,
+            "--sessions {}: sessions are kept in memory and merged between nodes; use --sessions memory:// (and --peers)",
+            options.sessions
+        );
+        let accounts = SqliteAccounts::new(Sqlite::open(path, &MIGRATIONS).await?);
+        let transport = Arc::new(HttpTransport::new()?);
+        let sessions =
+            Replicated::<Session>::open(node, transport, options.peers.clone(), own_address, ENTRIES_MAX).await;
+        sessions.start(node);
+        let lives = Lives { account_ms: options.session_days * DAY_MS, anonymous_ms: options.anonymous_days * DAY_MS };
+        Self::new(Arc::new(accounts), Arc::new(sessions), lives, node.seams.clone())
+    }
+
+    /// Opens a session or finds it opened. The error says why this id will never be this principal's session.
+    pub(crate) async fn open_session(
+        &self,
+        id: SessionId,
+        principal: PrincipalId,
+        account: Option<contract::session::Account>,
+    ) -> Result<Session, ::store::StoreError> {
+        let now_ms = self.seams.now_ms();
+        let life_ms = if account.is_some() { self.lives.account_ms } else { self.lives.anonymous_ms };
+        let new = Session { principal, account, expires_at_ms: now_ms.saturating_add(life_ms), revoked: false };
+        let opened = self.sessions.open(id, new).await?;
+        if opened.principal == principal && opened.is_live(now_ms) {
+            Ok(opened)
+        } else {
+            // A late repeat of an open whose session was logged out meanwhile, or a token used twice.
+            Err(::store::StoreError::NotExecuted("this session id was used before; mint a new token".to_owned()))
+        }
+    }
+}
+
+/// All operations of the family.
+#[must_use]
+pub fn ops(app: App) -> Ops<App> {
+    Ops::new(app)
+        .serve(operations::register)
+        .serve(operations::login)
+        .serve(operations::open)
+        .serve(operations::lookup)
+        .serve(operations::revoke)
+        .serve(operations::merge)
+        .serve(operations::page)
+}
+
+/// Runs a sessions node until it is told to end. It listens before it copies its peers' sessions and is ready after
+/// that.
+///
+/// # Errors
+/// When an option cannot be used or an address cannot be had; the message names the setting.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    let node = Node::start("sessions", &options.node)?;
+    let listening = node.listen(&options.node).await?;
+    let own_address = options.advertise.clone().unwrap_or_else(|| listening.address().to_string());
+    let app = App::open(&node, &options, &own_address).await?;
+    let server = ops(app).build(&node);
+    listening.serve(server.router(), ListenerLimits::INNER).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use runtime::Secret;
+
+    #[derive(clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn options(arguments: &[&str]) -> Result<Options, clap::Error> {
+        let all = ["sessions", "--secret-file", "secret"].iter().chain(arguments);
+        <Cli as clap::Parser>::try_parse_from(all).map(|cli| cli.options)
+    }
+
+    #[tokio::test]
+    async fn stores_that_cannot_serve_are_refused_by_name() {
+        let node = Node::assemble("sessions", "1", Seams::system(), Secret::new("0123456789abcdef").unwrap()).unwrap();
+        for (arguments, named) in [
+            (["--accounts", "memory://", "--sessions", "memory://"], "--accounts memory://"),
+            (["--accounts", "sqlite://a.db", "--sessions", "sqlite://s.db"], "--sessions sqlite://s.db"),
+        ] {
+            let error = App::open(&node, &options(&arguments).unwrap(), "127.0.0.1:1").await.unwrap_err().to_string();
+            assert!(error.contains(named) && error.contains("use --"), "{error}");
+        }
+    }
+
+    #[test]
+    fn lives_are_bounded() {
+        for bad in ["0", "91", "-1"] {
+            assert!(options(&["--accounts", "sqlite://a.db", "--session-days", bad]).is_err(), "{bad}");
+        }
+        assert_eq!(options(&["--accounts", "sqlite://a.db"]).unwrap().session_days, 7);
+    }
+}
