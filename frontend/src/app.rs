@@ -1,0 +1,150 @@
+//! What a frontend node is made of, and the one place where the order of its layers is written.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    http::Uri,
+    middleware::{from_fn, from_fn_with_state},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+use clap::{Args, builder::BoolishValueParser};
+use contract::{NoKey, Sku, shop};
+use opentelemetry::metrics::Histogram;
+use rpc::{Client, ClientOptions, Discovery, HttpTransport, Scope};
+use runtime::{ListenerLimits, Metrics, Node, NodeOptions, Readiness, Seams, Tasks};
+use tokio::sync::Semaphore;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::{
+    api, observe, pages,
+    problem::{Kind, Problem},
+    security,
+};
+
+/// Most page views on their way at once. Further ones are not counted: losing one costs nothing, a queue would.
+const VIEWS_MAX: usize = 64;
+
+/// Options of a frontend node.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// What every node has.
+    #[command(flatten)]
+    pub node: NodeOptions,
+    /// Where the logic nodes are: static://host:port,host:port or dns://name:port or file:///path/members.json
+    #[arg(long, env = "TRESTLE_LOGIC", value_name = "URI")]
+    pub logic: Discovery,
+    /// Marks the session cookie `Secure`, so that browsers send it over TLS only. Set it whenever customers reach the
+    /// shop by https; without TLS browsers would drop the cookie.
+    #[arg(long, env = "TRESTLE_SECURE_COOKIE", value_parser = BoolishValueParser::new())]
+    pub secure_cookie: bool,
+}
+
+/// What handlers and pages need. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// The only family a frontend may call.
+    pub(crate) logic: Client,
+    /// Clock and randomness.
+    pub(crate) seams: Seams,
+    /// For work that outlives its request.
+    pub(crate) tasks: Tasks,
+    pub(crate) node_id: String,
+    pub(crate) readiness: Readiness,
+    pub(crate) secure_cookie: bool,
+    pub(crate) request_duration: Histogram<f64>,
+    views: Arc<Semaphore>,
+}
+
+impl App {
+    /// The parts of a node that asks `logic`.
+    #[must_use]
+    pub fn new(node: &Node, logic: Client, secure_cookie: bool) -> Self {
+        let request_duration = node
+            .metrics
+            .meter()
+            .f64_histogram("trestle_request_duration")
+            .with_unit("s")
+            .with_description("time to answer a public request, by route, method and class of status")
+            .with_boundaries(Metrics::duration_buckets())
+            .build();
+        Self {
+            logic,
+            seams: node.seams.clone(),
+            tasks: node.tasks.clone(),
+            node_id: node.id.clone(),
+            readiness: node.readiness.clone(),
+            secure_cookie,
+            request_duration,
+            views: Arc::new(Semaphore::new(VIEWS_MAX)),
+        }
+    }
+
+    fn open(node: &Node, options: &Options) -> anyhow::Result<Self> {
+        let transport = Arc::new(HttpTransport::new()?);
+        let logic = Client::new(node, transport, options.logic.clone(), ClientOptions::default());
+        Ok(Self::new(node, logic, options.secure_cookie))
+    }
+
+    /// Counts a look at a product's page, in the background and at most once; nobody waits for it.
+    pub(crate) fn count_view(&self, sku: Sku) {
+        let Ok(place) = self.views.clone().try_acquire_owned() else { return };
+        let (logic, scope) = (self.logic.clone(), Scope::current());
+        let view = async move {
+            let _ = logic.call(&shop::Viewed { sku }, NoKey).await;
+            drop(place);
+        };
+        drop(self.tasks.spawn(async move {
+            match scope {
+                Some(scope) => scope.run(view).await,
+                None => view.await,
+            }
+        }));
+    }
+}
+
+/// Everything the public listener serves. The order of the layers is fixed here, outermost last, and nowhere else.
+pub fn router(app: &App) -> Router {
+    let readiness = app.readiness.clone();
+    api::routes()
+        .merge(pages::routes())
+        // For load balancers in front. Liveness and metrics stay on the operations listener.
+        .route("/health/ready", get(move || async move { readiness.answer() }))
+        .fallback(nowhere)
+        .method_not_allowed_fallback(wrong_method)
+        // Innermost: refuses before any handler acts, and its answer needs all that lies outside.
+        .layer(from_fn(security::refuse_cross_site))
+        // Outside the refusal, so that a panic anywhere in it or in a handler is an answer and not a cut connection.
+        .layer(CatchPanicLayer::custom(Problem::of_panic))
+        // Outside the panic handler: a 500 needs the same headers as any answer.
+        .layer(from_fn(security::set_headers))
+        // Outermost: gives deadline and trace to all inside, and counts what the client really got.
+        .layer(from_fn_with_state(app.clone(), observe::observe))
+        .with_state(app.clone())
+}
+
+/// No route has this path.
+async fn nowhere(uri: Uri) -> Response {
+    if !uri.path().starts_with("/api/") {
+        return pages::trouble::not_found();
+    }
+    Problem::new(Kind::NotFound, format!("nothing is at {}", uri.path())).into_response()
+}
+
+async fn wrong_method(uri: Uri) -> Response {
+    let detail = format!("{} does not know this method; see the Allow header", uri.path());
+    Problem::new(Kind::MethodNotAllowed, detail).into_response()
+}
+
+/// Runs a frontend node until it is told to end.
+///
+/// # Errors
+/// When an option cannot be used or an address cannot be had; the message names the setting.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    let node = Node::start("frontend", &options.node)?;
+    let app = App::open(&node, &options)?;
+    let router = router(&app);
+    node.readiness.set_ready();
+    node.run(&options.node, router, ListenerLimits::PUBLIC).await
+}
