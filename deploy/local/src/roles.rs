@@ -12,15 +12,15 @@ pub(crate) enum Role {
     /// Tier 1: public API, storefront pages, admission.
     Frontend(pending::Options),
     /// Tier 2: business rules, drives checkout; holds no data.
-    Logic(pending::Options),
+    Logic(logic::Options),
     /// Tier 3: accounts, logins, sessions.
-    Sessions(pending::Options),
+    Sessions(sessions::Options),
     /// Tier 3: carts that merge.
-    Carts(pending::Options),
+    Carts(carts::Options),
     /// Tier 3: products, prices, stock, reservations.
-    Catalogue(pending::Options),
+    Catalogue(catalogue::Options),
     /// Tier 3: checkout operations, orders, outbox.
-    Orders(pending::Options),
+    Orders(orders::Options),
     /// Tier 3: gateway to the payment provider.
     Payments(pending::Options),
     /// Not ours: sandbox of the third-party payment provider.
@@ -32,11 +32,11 @@ impl Role {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Frontend(options) => pending::run("frontend", options).await,
-            Self::Logic(options) => pending::run("logic", options).await,
-            Self::Sessions(options) => pending::run("sessions", options).await,
-            Self::Carts(options) => pending::run("carts", options).await,
-            Self::Catalogue(options) => pending::run("catalogue", options).await,
-            Self::Orders(options) => pending::run("orders", options).await,
+            Self::Logic(options) => logic::run(options).await,
+            Self::Sessions(options) => sessions::run(options).await,
+            Self::Carts(options) => carts::run(options).await,
+            Self::Catalogue(options) => catalogue::run(options).await,
+            Self::Orders(options) => orders::run(options).await,
             Self::Payments(options) => pending::run("payments", options).await,
             Self::Provider(options) => provider::run(options).await,
         }
