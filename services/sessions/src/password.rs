@@ -3,12 +3,21 @@
 //! A hash takes tens of milliseconds of a core and 19 MiB, so at most [`AT_ONCE`] run, at most [`WAITING_MAX`] wait, and
 //! none waits longer than its caller does: logins may not take the machine away from lookups. The permit moves into the
 //! blocking task, because a caller that gives up does not stop the hash.
+//!
+//! The memory is ours and used again: the allocator would keep 19 MiB for each blocking thread that ever hashed, which
+//! grows to several hundred MiB, and every hash would fault its pages in afresh.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use argon2::{
-    Argon2, PasswordHasher as _, PasswordVerifier as _,
-    password_hash::{self, phc::PasswordHash},
+    Algorithm, Argon2, Block, Params, Version,
+    password_hash::{
+        self,
+        phc::{Output, ParamsString, PasswordHash, Salt},
+    },
 };
 use contract::{CallError, sessions::Password};
 use rpc::Scope;
@@ -36,6 +45,8 @@ pub(crate) const fn is_possible(password: &Password) -> bool {
 pub(crate) struct Hasher {
     running: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
+    /// Memory of hashes that do not run just now; never more than [`AT_ONCE`] pieces.
+    memories: Arc<Mutex<Vec<Vec<Block>>>>,
     seams: Seams,
     /// The hash of a password that nobody knows, for addresses that have no account: they must cost the same time.
     nobodys: String,
@@ -60,16 +71,17 @@ impl<R> From<NotHashed> for CallError<R> {
 
 impl Hasher {
     pub(crate) fn new(seams: Seams) -> anyhow::Result<Self> {
-        let nobodys = hash(seams.token().as_bytes(), &salt(&seams))
+        let mut memory = Vec::new();
+        let nobodys = hash(&mut memory, seams.token().as_bytes(), &salt(&seams))
             .map_err(|error| anyhow::anyhow!("passwords cannot be hashed: {error}"))?;
         let (running, waiting) = (Arc::new(Semaphore::new(AT_ONCE)), Arc::new(Semaphore::new(WAITING_MAX)));
-        Ok(Self { running, waiting, seams, nobodys })
+        Ok(Self { running, waiting, memories: Arc::new(Mutex::new(vec![memory])), seams, nobodys })
     }
 
     /// The PHC string of a password under a fresh salt.
     pub(crate) async fn hash(&self, password: Password) -> Result<String, NotHashed> {
         let salt = salt(&self.seams);
-        let hashed = self.in_turn(move || hash(password.0.as_bytes(), &salt)).await?;
+        let hashed = self.in_turn(move |memory| hash(memory, password.0.as_bytes(), &salt)).await?;
         hashed.map_err(|error| NotHashed(format!("the password cannot be hashed: {error}")))
     }
 
@@ -77,22 +89,20 @@ impl Hasher {
     pub(crate) async fn verify(&self, password: Password, known: Option<String>) -> Result<bool, NotHashed> {
         let is_known = known.is_some();
         let expected = known.unwrap_or_else(|| self.nobodys.clone());
-        let same = self.in_turn(move || {
-            let expected = PasswordHash::new(&expected)?;
-            match Argon2::default().verify_password(password.0.as_bytes(), &expected) {
-                Ok(()) => Ok(true),
-                Err(password_hash::Error::PasswordInvalid) => Ok(false),
-                Err(error) => Err(error),
-            }
-        });
+        let same = self.in_turn(move |memory| is_same(memory, password.0.as_bytes(), &expected));
         let same = same.await?.map_err(|error| NotHashed(format!("a stored hash cannot be read: {error}")))?;
         Ok(same && is_known)
     }
 
-    async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, NotHashed> {
-        let permit = self.turn().await?;
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Vec<Block>) -> T + Send + 'static,
+    ) -> Result<T, NotHashed> {
+        let (permit, memories) = (self.turn().await?, self.memories.clone());
         let worked = tokio::task::spawn_blocking(move || {
-            let worked = work();
+            let mut memory = memories.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+            let worked = work(&mut memory);
+            memories.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
             drop(permit);
             worked
         });
@@ -109,8 +119,43 @@ impl Hasher {
     }
 }
 
-fn hash(password: &[u8], salt: &[u8]) -> Result<String, password_hash::Error> {
-    Ok(Argon2::default().hash_password_with_salt(password, salt)?.to_string())
+fn hash(memory: &mut Vec<Block>, password: &[u8], salt: &[u8]) -> Result<String, password_hash::Error> {
+    let (params, salt) = (Params::default(), Salt::new(salt)?);
+    let hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params)?,
+        salt: Some(salt),
+        hash: Some(output(memory, params, password, &salt)?),
+    };
+    Ok(hash.to_string())
+}
+
+/// Computed with the parameters that the hash names, so that they can be raised while old accounts stay.
+fn is_same(memory: &mut Vec<Block>, password: &[u8], expected: &str) -> Result<bool, password_hash::Error> {
+    let expected = PasswordHash::new(expected)?;
+    if expected.algorithm != Algorithm::Argon2id.ident() || expected.version != Some(Version::V0x13.into()) {
+        return Err(password_hash::Error::Algorithm);
+    }
+    let (Some(salt), Some(known)) = (&expected.salt, &expected.hash) else {
+        return Err(password_hash::Error::EncodingInvalid);
+    };
+    // Outputs are compared in constant time.
+    Ok(output(memory, Params::try_from(&expected)?, password, salt)? == *known)
+}
+
+fn output(
+    memory: &mut Vec<Block>,
+    params: Params,
+    password: &[u8],
+    salt: &Salt,
+) -> Result<Output, password_hash::Error> {
+    let mut output = [0; Output::MAX_LENGTH];
+    let output = &mut output[..params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN).min(Output::MAX_LENGTH)];
+    memory.resize(params.block_count(), Block::default());
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    argon2.hash_password_into_with_memory(password, salt, output, memory)?;
+    Ok(Output::new(output)?)
 }
 
 fn salt(seams: &Seams) -> [u8; 16] {
@@ -137,6 +182,26 @@ mod tests {
         assert!(hasher.verify(password("correct horse"), Some(hash.clone())).await.unwrap());
         assert!(!hasher.verify(password("correct house"), Some(hash)).await.unwrap());
         assert!(!hasher.verify(password("correct horse"), None).await.unwrap());
+        assert_eq!(hasher.memories.lock().unwrap().len(), 1, "used again");
+    }
+
+    #[test]
+    fn hashes_are_those_of_the_library() {
+        use argon2::{PasswordHasher as _, PasswordVerifier as _};
+        let mut memory = Vec::new();
+        let theirs = Argon2::default().hash_password_with_salt(b"correct horse", &[7; 16]).unwrap().to_string();
+        assert_eq!(hash(&mut memory, b"correct horse", &[7; 16]).unwrap(), theirs);
+        let ours = hash(&mut memory, b"another horse", &[8; 16]).unwrap();
+        assert!(Argon2::default().verify_password(b"another horse", &PasswordHash::new(&ours).unwrap()).is_ok());
+        // Other parameters, as an older or newer version may have stored them.
+        let params = Params::new(1_024, 1, 1, None).unwrap();
+        let other = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let other = other.hash_password_with_salt(b"correct horse", &[9; 16]).unwrap().to_string();
+        assert!(is_same(&mut memory, b"correct horse", &other).unwrap());
+        assert!(!is_same(&mut memory, b"correct house", &other).unwrap());
+        for broken in ["", "$argon2id$v=19$m=19456,t=2,p=1", &theirs.replace("argon2id", "argon2d")] {
+            assert!(is_same(&mut memory, b"correct horse", broken).is_err(), "{broken}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
