@@ -1,0 +1,111 @@
+//! The node: its options, what its operations need, and which operations it serves.
+
+use std::{sync::Arc, time::Duration};
+
+use clap::Args;
+use reqwest::Url;
+use rpc::Ops;
+use runtime::{ListenerLimits, Node, NodeOptions, Tasks};
+use store::StoreUri;
+
+use crate::{
+    Charges,
+    gateway::{Gateway, Limits},
+    operations,
+    provider::{HttpProvider, Provider},
+    store::SqliteCharges,
+};
+
+/// Options of a payments node.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// What every node has.
+    #[command(flatten)]
+    pub node: NodeOptions,
+    /// Where charges are kept: sqlite:///path/to/payments.db, the same for all payments nodes.
+    #[arg(long, env = "TRESTLE_STORE", value_name = "URI")]
+    pub store: StoreUri,
+    /// The payment provider.
+    #[arg(long, env = "TRESTLE_PROVIDER", value_name = "URL", default_value = "http://127.0.0.1:8099", value_parser = provider_url)]
+    pub provider: Url,
+    /// Most calls to the provider at once from this node, 1 to 50. The provider allows the cluster 50: give each of N
+    /// payments nodes 50/N.
+    #[arg(long, env = "TRESTLE_PERMITS", value_name = "CALLS", default_value_t = 25, value_parser = clap::value_parser!(u16).range(1..=50))]
+    pub permits: u16,
+    /// How long the provider may take to answer, in milliseconds, 100 to 30000; after that the outcome is unknown, and
+    /// the same key is sent again.
+    #[arg(long, env = "TRESTLE_PROVIDER_TIMEOUT_MS", value_name = "MS", default_value_t = 3_000, value_parser = clap::value_parser!(u64).range(100..=30_000))]
+    pub provider_timeout_ms: u64,
+}
+
+/// What the operations need.
+#[derive(Clone, Debug)]
+pub struct App {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) tasks: Tasks,
+}
+
+impl App {
+    /// The app over open charges and a provider.
+    #[must_use]
+    pub fn new(node: &Node, charges: Charges, provider: Arc<dyn Provider>, limits: Limits) -> Self {
+        let gateway = Arc::new(Gateway::new(node, charges, provider, limits));
+        Self { gateway, tasks: node.tasks.clone() }
+    }
+
+    /// Opens the store. The provider need not be there yet.
+    ///
+    /// # Errors
+    /// When the store cannot be used; the message names the setting.
+    pub async fn open(node: &Node, options: &Options) -> anyhow::Result<Self> {
+        let StoreUri::Sqlite(path) = &options.store else {
+            anyhow::bail!(
+                "--store {}: charges must be shared by all payments nodes; use sqlite:///path/to/file.db",
+                options.store
+            );
+        };
+        let store = SqliteCharges::open(path).await.map_err(|error| anyhow::anyhow!("--store: {error}"))?;
+        let provider = Arc::new(HttpProvider::new(&options.provider)?);
+        let provider_timeout = Duration::from_millis(options.provider_timeout_ms);
+        Ok(Self::new(node, Charges::open(store), provider, Limits { permits: options.permits, provider_timeout }))
+    }
+}
+
+fn provider_url(text: &str) -> Result<Url, String> {
+    let wanted = "write http://host:port, for example http://127.0.0.1:8099";
+    let url: Url = text.parse().map_err(|error| format!("{error}; {wanted}"))?;
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    if url.scheme() == "http" && url.has_host() && bare { Ok(url) } else { Err(wanted.to_owned()) }
+}
+
+/// The operations of a payments node.
+#[must_use]
+pub fn ops(app: App) -> Ops<App> {
+    Ops::new(app).serve(operations::charge).serve(operations::close)
+}
+
+/// Runs a payments node until SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// When an option cannot be used or an address cannot be had; the message names the setting.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    let node = Node::start("payments", &options.node)?;
+    let app = App::open(&node, &options).await?;
+    let server = ops(app).build(&node);
+    node.readiness.set_ready();
+    node.run(&options.node, server.router(), ListenerLimits::INNER).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_is_a_bare_http_address() {
+        assert_eq!(provider_url("http://127.0.0.1:8099").unwrap().as_str(), "http://127.0.0.1:8099/");
+        for bad in ["", "127.0.0.1:8099", "https://provider", "http://provider/v1", "http://provider?x=1", "http://a@b"]
+        {
+            assert!(provider_url(bad).unwrap_err().contains("http://host:port"), "{bad}");
+        }
+    }
+}

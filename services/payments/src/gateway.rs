@@ -1,0 +1,221 @@
+//! The order of steps around one charge (CO-1 to CO-9).
+//!
+//! 1. Look: what is known is answered, at no cost to the provider.
+//! 2. Wait for a permit, not longer than the caller waits. Before the intent, so that an overload leaves no rows that
+//!    somebody must later prove were never sent.
+//! 3. Commit the intent, one more attempt on record. Only then may a byte go out.
+//! 4. Call the provider, outside any transaction, under a time limit.
+//! 5. Commit what it decided. The first decision wins.
+//!
+//! Two nodes may do this for one checkout at once, and any step may be the last before a crash: the provider's key is
+//! the checkout's id on every attempt, so all of them together are one charge.
+
+use std::{sync::Arc, time::Duration};
+
+use contract::{
+    CallError, Once, Outcome,
+    payments::{Charge, ChargeRefusal, ChargeStatus},
+};
+use opentelemetry::{
+    KeyValue,
+    metrics::{Counter, Histogram},
+};
+use runtime::{Metrics, Node, Seams};
+use store::StoreError;
+use tokio::time::Instant;
+
+use crate::{
+    Charges,
+    permits::Permits,
+    provider::{Found, Provider, ProviderAnswer},
+    store::{Begin, Decision, Intent, Standing},
+};
+
+/// A process that stood still this long between the intent and the send does not know what happened meanwhile, and
+/// gives up (CO-9). Longer than any write takes, shorter than anybody waits before acting on the silence.
+const PAUSE_MAX_MS: i64 = 5_000;
+/// Bounds of the advice when to ask again.
+const RETRY_MIN_MS: i64 = 250;
+const RETRY_SPREAD_MS: u64 = 750;
+const RETRY_MAX_MS: i64 = 10_000;
+
+/// What the provider is given, in calls and in time.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Most calls at once from this node.
+    pub permits: u16,
+    /// How long one call may take; after that its outcome is unknown.
+    pub provider_timeout: Duration,
+}
+
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    charges: Charges,
+    provider: Arc<dyn Provider>,
+    permits: Permits,
+    provider_timeout: Duration,
+    seams: Seams,
+    duration: Histogram<f64>,
+    conflicts: Counter<u64>,
+}
+
+impl Gateway {
+    pub(crate) fn new(node: &Node, charges: Charges, provider: Arc<dyn Provider>, limits: Limits) -> Self {
+        let meter = node.metrics.meter();
+        let duration = meter
+            .f64_histogram("trestle_provider_call_duration")
+            .with_unit("s")
+            .with_description("time of a call to the payment provider, by what its answer proved")
+            .with_boundaries(Metrics::duration_buckets())
+            .build();
+        let conflicts = meter
+            .u64_counter("trestle_charge_conflicts")
+            .with_description("definite answers of the provider that contradict a recorded one; each needs a person")
+            .build();
+        let permits = Permits::new(limits.permits, &meter);
+        let (provider_timeout, seams) = (limits.provider_timeout, node.seams.clone());
+        Self { charges, provider, permits, provider_timeout, seams, duration, conflicts }
+    }
+
+    pub(crate) fn charges(&self) -> &Charges {
+        &self.charges
+    }
+
+    /// Charges once, or says what is known. `permit_by` bounds the wait for a permit; what comes after it is finished
+    /// whether or not somebody still waits.
+    pub(crate) async fn charge(&self, charge: &Charge, once: &Once, permit_by: Instant) -> Outcome<Charge> {
+        let intent = Intent::of(charge);
+        let standing = self.charges.look(&intent).await?;
+        if standing != Standing::Open {
+            return self.answer(standing);
+        }
+        let Some(permit) = self.permits.acquire(permit_by).await else {
+            return Ok(self.pending("all permits to call the provider are in use".to_owned(), None));
+        };
+        let watch = Watch::start(&self.seams);
+        match self.charges.begin(once, &intent).await? {
+            Begin::Send => {}
+            Begin::WindowOver => return self.look_up(charge, once, &intent).await,
+            Begin::Stands(standing) => return self.answer(standing),
+        }
+        let answer = if watch.has_stopped(&self.seams) {
+            ProviderAnswer::NotExecuted {
+                reason: "this node was paused before the send".to_owned(),
+                retry_after_ms: None,
+            }
+        } else {
+            self.send(charge).await
+        };
+        drop(permit);
+        self.conclude(once, &intent, answer).await
+    }
+
+    async fn send(&self, charge: &Charge) -> ProviderAnswer {
+        let started = Instant::now();
+        let answer = tokio::time::timeout(self.provider_timeout, self.provider.charge(charge)).await;
+        let answer = answer.unwrap_or_else(|_| ProviderAnswer::Unknown {
+            reason: format!("the provider gave no answer within {} ms", self.provider_timeout.as_millis()),
+        });
+        self.duration.record(started.elapsed().as_secs_f64(), &[KeyValue::new("answer", answer.label())]);
+        answer
+    }
+
+    async fn conclude(&self, once: &Once, intent: &Intent, answer: ProviderAnswer) -> Outcome<Charge> {
+        match answer {
+            ProviderAnswer::Charged { provider_id } => {
+                self.decide(once, intent, Decision::Charged { provider_id }).await
+            }
+            ProviderAnswer::Declined { code } => self.decide(once, intent, Decision::Declined { code }).await,
+            ProviderAnswer::Rejected { code } => match self.charges.reject(once, intent, &code).await {
+                Ok(Standing::Open) => {
+                    Ok(self.pending(format!("{code}, but an earlier attempt may have been taken"), None))
+                }
+                Ok(standing) => self.answer(standing),
+                Err(error) => Ok(self.unrecorded(intent, &error)),
+            },
+            ProviderAnswer::NotExecuted { reason, retry_after_ms } => {
+                if let Err(error) = self.charges.not_sent(once, intent.operation).await {
+                    // The row keeps saying "may have been sent", which is safe: it only makes closing it harder.
+                    tracing::warn!(operation = %intent.operation, %error, "an attempt that was not sent stays on record");
+                }
+                Ok(self.pending(reason, retry_after_ms))
+            }
+            ProviderAnswer::Unknown { reason } => Ok(self.pending(reason, None)),
+        }
+    }
+
+    async fn decide(&self, once: &Once, intent: &Intent, decision: Decision) -> Outcome<Charge> {
+        match self.charges.decide(once, intent, &decision).await {
+            Ok(standing) => {
+                if standing != Standing::Decided(decision.clone()) {
+                    self.conflicts.add(1, &[]);
+                    tracing::error!(operation = %intent.operation, recorded = ?standing, provider = ?decision,
+                        "the provider contradicts what is recorded; the record stands and a person must look");
+                }
+                self.answer(standing)
+            }
+            Err(error) => Ok(self.unrecorded(intent, &error)),
+        }
+    }
+
+    /// Whatever the store says, the money has moved or not: "not executed" would be a lie here. Sending the same key
+    /// again brings the decision back.
+    fn unrecorded(&self, intent: &Intent, error: &StoreError) -> ChargeStatus {
+        tracing::error!(operation = %intent.operation, %error, "the provider's decision could not be recorded");
+        self.pending("the provider's decision could not be recorded".to_owned(), None)
+    }
+
+    /// All that is left after the window: the provider's permanent look-up. It can prove "charged", never "not charged"
+    /// (CO-6), so without a find a person decides.
+    async fn look_up(&self, charge: &Charge, once: &Once, intent: &Intent) -> Outcome<Charge> {
+        let found = tokio::time::timeout(self.provider_timeout, self.provider.find(charge)).await;
+        let what = match found {
+            Ok(Found::Charged { provider_id }) => {
+                return self.decide(once, intent, Decision::Charged { provider_id }).await;
+            }
+            Ok(Found::NotFound) => "the provider shows no charge so far".to_owned(),
+            Ok(Found::Unknown { reason }) => reason,
+            Err(_) => format!("the provider gave no answer within {} ms", self.provider_timeout.as_millis()),
+        };
+        Ok(self.pending(format!("window over: {what}"), None))
+    }
+
+    fn answer(&self, standing: Standing) -> Outcome<Charge> {
+        match standing {
+            Standing::Decided(decision) => Ok(decision.into()),
+            Standing::Closed => Err(CallError::Refused(ChargeRefusal::Closed)),
+            Standing::OtherIntent => Err(CallError::Refused(ChargeRefusal::IdReused)),
+            Standing::Open => Ok(self.pending("nothing definite is known".to_owned(), None)),
+        }
+    }
+
+    fn pending(&self, reason: String, retry_after_ms: Option<i64>) -> ChargeStatus {
+        ChargeStatus::Pending { reason, retry_after_ms: self.retry_after_ms(retry_after_ms) }
+    }
+
+    /// When asking again makes sense: what the provider asked for, else a spread, so that those who were turned away
+    /// together do not come back together.
+    pub(crate) fn retry_after_ms(&self, asked: Option<i64>) -> i64 {
+        let spread = i64::try_from(self.seams.below(RETRY_SPREAD_MS)).unwrap_or_default();
+        asked.unwrap_or(RETRY_MIN_MS + spread).clamp(RETRY_MIN_MS, RETRY_MAX_MS)
+    }
+}
+
+/// Sees that the process, or the whole machine, stood still. Two clocks, because each stops in other cases: a suspended
+/// machine's timers stand still while its wall clock jumps, and a wall clock may be set back.
+#[derive(Clone, Copy, Debug)]
+struct Watch {
+    timer: Instant,
+    wall_ms: i64,
+}
+
+impl Watch {
+    fn start(seams: &Seams) -> Self {
+        Self { timer: Instant::now(), wall_ms: seams.now_ms() }
+    }
+
+    fn has_stopped(&self, seams: &Seams) -> bool {
+        let timer_ms = i64::try_from(self.timer.elapsed().as_millis()).unwrap_or(i64::MAX);
+        timer_ms > PAUSE_MAX_MS || seams.now_ms().saturating_sub(self.wall_ms).saturating_abs() > PAUSE_MAX_MS
+    }
+}

@@ -1,0 +1,73 @@
+//! What each of the provider's answers proves (CO-17). Data, to be reviewed line by line against the provider's
+//! document; what is not listed proves nothing.
+
+/// What an answer proves about the charge under its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// Taken, if the body names the same charge.
+    Charged,
+    /// Never taken under this key.
+    Declined,
+    /// This attempt did nothing, and another like it will not either.
+    Rejected,
+    /// This attempt did nothing.
+    NotExecuted,
+    /// Nothing.
+    Unknown,
+}
+
+/// Status, code, proof. The code is the body's `code`, or its `status` where it has no code.
+const TABLE: &[(u16, &str, Proof)] = &[
+    (200, "charged", Proof::Charged),
+    // Remembered by the provider under the key.
+    (402, "card_declined", Proof::Declined),
+    // Remembered too: the provider's clock passed `not_after_ms` with nothing charged.
+    (410, "too_late", Proof::Declined),
+    // Unusable parameters, which every attempt under this key shares (CO-4); but also a body that broke off on the way,
+    // which says nothing about other attempts.
+    (400, "bad_request", Proof::Rejected),
+    // Refused before the key is looked at.
+    (429, "rate_limited", Proof::NotExecuted),
+    (503, "overloaded", Proof::NotExecuted),
+    // Another attempt under this key is executing; how it ends is open.
+    (409, "in_progress", Proof::Unknown),
+    // Key and reference are both our operation id, so these two mean that somebody else uses our ids, or that we broke
+    // CO-4. Neither is a decline: money may have been taken.
+    (409, "reference_used", Proof::Unknown),
+    (422, "key_reused", Proof::Unknown),
+    (500, "internal_error", Proof::Unknown),
+];
+
+pub(super) fn proof(status: u16, code: &str) -> Proof {
+    let listed = TABLE.iter().find(|(known_status, known_code, _)| (*known_status, *known_code) == (status, code));
+    listed.map_or(Proof::Unknown, |(_, _, proof)| *proof)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_listed_proves_nothing() {
+        assert_eq!(proof(410, "too_late"), Proof::Declined);
+        for (status, code) in [
+            (200, ""),
+            (200, "pending"),
+            (402, ""),
+            (402, "new_code"),
+            (404, "not_found"),
+            (429, ""),
+            (500, "rate_limited"),
+            (503, ""),
+        ] {
+            assert_eq!(proof(status, code), Proof::Unknown, "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn no_answer_is_listed_twice() {
+        for (at, (status, code, _)) in TABLE.iter().enumerate() {
+            assert!(!TABLE[..at].iter().any(|(other, name, _)| (other, name) == (status, code)), "{status} {code}");
+        }
+    }
+}

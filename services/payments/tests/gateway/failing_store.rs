@@ -1,0 +1,86 @@
+//! The SQLite store with failures and pauses on command.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicI64, Ordering::SeqCst},
+};
+
+use async_trait::async_trait;
+use contract::{Once, OperationId, ShareEverything, Upholds, payments::CloseRefusal};
+use payments::store::{Begin, ChargeStore, Decision, Intent, SqliteCharges, Standing};
+use runtime::ManualClock;
+use store::StoreError;
+
+#[derive(Debug)]
+pub(crate) struct Failures {
+    clock: Arc<ManualClock>,
+    pause_ms: AtomicI64,
+    begins: AtomicBool,
+    decisions: AtomicBool,
+}
+
+impl Failures {
+    pub(crate) fn new(clock: Arc<ManualClock>) -> Self {
+        Self { clock, pause_ms: AtomicI64::new(0), begins: AtomicBool::default(), decisions: AtomicBool::default() }
+    }
+
+    /// Moves the wall clock after each intent, as if the process had stood still.
+    pub(crate) fn pause_after_begin_ms(&self, ms: i64) {
+        self.pause_ms.store(ms, SeqCst);
+    }
+
+    pub(crate) fn fail_begins(&self, fail: bool) {
+        self.begins.store(fail, SeqCst);
+    }
+
+    pub(crate) fn fail_decisions(&self, fail: bool) {
+        self.decisions.store(fail, SeqCst);
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct FailingStore {
+    pub(crate) inner: SqliteCharges,
+    pub(crate) failures: Arc<Failures>,
+}
+
+impl Upholds<ShareEverything> for FailingStore {}
+
+fn failed() -> StoreError {
+    StoreError::NotExecuted("disk full".to_owned())
+}
+
+#[async_trait]
+impl ChargeStore for FailingStore {
+    async fn look(&self, intent: &Intent) -> Result<Standing, StoreError> {
+        self.inner.look(intent).await
+    }
+
+    async fn begin(&self, once: &Once, intent: &Intent) -> Result<Begin, StoreError> {
+        if self.failures.begins.load(SeqCst) {
+            return Err(failed());
+        }
+        let begin = self.inner.begin(once, intent).await;
+        self.failures.clock.advance_ms(self.failures.pause_ms.load(SeqCst));
+        begin
+    }
+
+    async fn not_sent(&self, once: &Once, operation: OperationId) -> Result<(), StoreError> {
+        self.inner.not_sent(once, operation).await
+    }
+
+    async fn reject(&self, once: &Once, intent: &Intent, code: &str) -> Result<Standing, StoreError> {
+        self.inner.reject(once, intent, code).await
+    }
+
+    async fn decide(&self, once: &Once, intent: &Intent, decision: &Decision) -> Result<Standing, StoreError> {
+        if self.failures.decisions.load(SeqCst) {
+            return Err(failed());
+        }
+        self.inner.decide(once, intent, decision).await
+    }
+
+    async fn close(&self, operation: OperationId) -> Result<Result<(), CloseRefusal>, StoreError> {
+        self.inner.close(operation).await
+    }
+}
