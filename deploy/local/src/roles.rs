@@ -10,7 +10,7 @@ pub(crate) const SUPERVISOR_ENV: &str = "TRESTLE_SUPERVISOR_PID";
 #[derive(Debug, Subcommand)]
 pub(crate) enum Role {
     /// Tier 1: public API, storefront pages, admission.
-    Frontend(pending::Options),
+    Frontend(frontend::Options),
     /// Tier 2: business rules, drives checkout; holds no data.
     Logic(logic::Options),
     /// Tier 3: accounts, logins, sessions.
@@ -31,7 +31,7 @@ impl Role {
     /// Runs until SIGTERM or Ctrl-C.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         match self {
-            Self::Frontend(options) => pending::run("frontend", options).await,
+            Self::Frontend(options) => frontend::run(options).await,
             Self::Logic(options) => logic::run(options).await,
             Self::Sessions(options) => sessions::run(options).await,
             Self::Carts(options) => carts::run(options).await,
