@@ -6,6 +6,8 @@ pub(crate) mod assets;
 mod browse;
 mod product;
 mod shells;
+#[cfg(test)]
+mod tests;
 pub(crate) mod trouble;
 
 use askama::Template;

@@ -41,7 +41,13 @@ function lock(locked) {
 }
 
 function progress(words, share) {
-  notice(outcome, "wait", p(words), el("progress", { max: 1, value: Math.max(share, 0.05), "aria-label": "Waiting for the answer" }));
+  const bar = outcome.querySelector("progress");
+  // Only new words replace the old: a live region is read out again whenever it is filled.
+  if (bar?.previousSibling.textContent === words) bar.value = share;
+  else {
+    const value = Math.max(share, 0.05);
+    notice(outcome, "wait", p(words), el("progress", { max: 1, value, "aria-label": "Waiting for the answer" }));
+  }
 }
 
 const RESULTS = {

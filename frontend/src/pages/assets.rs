@@ -131,13 +131,15 @@ mod tests {
         let get = |path: String, headers| asset(Path(path), headers);
         let version = folder().trim_start_matches("/static/");
         let first = get(format!("{version}/style.css"), HeaderMap::new()).await;
-        assert_eq!((first.status(), &first.headers()[header::CACHE_CONTROL]), (StatusCode::OK, FOR_EVER));
+        assert_eq!(first.status(), StatusCode::OK);
+        assert_eq!(first.headers()[header::CACHE_CONTROL], FOR_EVER);
         let tag = first.headers()[header::ETAG].clone();
         assert!(tag.to_str().unwrap().starts_with('"'), "a strong tag");
         let headers = HeaderMap::from_iter([(header::IF_NONE_MATCH, tag)]);
         assert_eq!(get("style.css".to_owned(), headers).await.status(), StatusCode::NOT_MODIFIED);
         let older = get("0123456789ab/style.css".to_owned(), HeaderMap::new()).await;
-        assert_eq!((older.status(), &older.headers()[header::CACHE_CONTROL]), (StatusCode::OK, ASK_AGAIN));
+        assert_eq!(older.status(), StatusCode::OK);
+        assert_eq!(older.headers()[header::CACHE_CONTROL], ASK_AGAIN);
         for missing in ["nothing.css", "../Cargo.toml", "0123456789ab/../../Cargo.toml"] {
             assert_eq!(get(missing.to_owned(), HeaderMap::new()).await.status(), StatusCode::NOT_FOUND, "{missing}");
         }

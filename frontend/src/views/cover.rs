@@ -94,7 +94,7 @@ impl Dice {
 ///
 /// Any text is accepted and escaped; a title too long for its place is shrunk, then cut with an ellipsis, but stays whole
 /// in the `<title>` that screen readers speak.
-pub fn cover_svg(title: &str, creator: &str, category: &str, sku: &str) -> String {
+pub(crate) fn cover_svg(title: &str, creator: &str, category: &str, sku: &str) -> String {
     let mut dice = Dice::of(sku);
     // Several covers may stand inline in one page, where ids are shared: each needs its own.
     let id = format!("c{:x}", dice.0);
