@@ -56,7 +56,10 @@ pub(super) fn routes(mut document: utoipa::openapi::OpenApi) -> Router<App> {
     // No badge of an outside validator.
     let config = Config::new([DOCUMENT]).validator_url("none").try_it_out_enabled(true);
     let browser: Router<App> = SwaggerUi::new("/docs").url(DOCUMENT, document).config(config).into();
-    browser.route("/docs/problems", get(async || Html(problem::page()))).layer(from_fn(set_headers))
+    browser
+        .layer(from_fn(allow_inline_styles))
+        .route("/docs/problems", get(async || Html(problem::page())))
+        .layer(from_fn(always_ask_again))
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
@@ -71,8 +74,17 @@ fn may_fail(operation: &mut Operation) {
     operation.responses.responses.insert("default".to_owned(), any.build().into());
 }
 
+/// The browser of the document draws its logo with inline styles. Scripts stay as strict as everywhere.
+async fn allow_inline_styles(request: Request, next: Next) -> Response {
+    let policy = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; script-src 'self'; \
+                  frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    response
+}
+
 /// The same for everybody, so it may be kept, but asked for again: a new release has another document.
-async fn set_headers(request: Request, next: Next) -> Response {
+async fn always_ask_again(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
