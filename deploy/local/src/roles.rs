@@ -22,7 +22,7 @@ pub(crate) enum Role {
     /// Tier 3: checkout operations, orders, outbox.
     Orders(orders::Options),
     /// Tier 3: gateway to the payment provider.
-    Payments(pending::Options),
+    Payments(payments::Options),
     /// Not ours: sandbox of the third-party payment provider.
     Provider(provider::Options),
 }
@@ -37,28 +37,9 @@ impl Role {
             Self::Carts(options) => carts::run(options).await,
             Self::Catalogue(options) => catalogue::run(options).await,
             Self::Orders(options) => orders::run(options).await,
-            Self::Payments(options) => pending::run("payments", options).await,
+            Self::Payments(options) => payments::run(options).await,
             Self::Provider(options) => provider::run(options).await,
         }
-    }
-}
-
-mod pending {
-    //! Stands in for families that are not there yet.
-    use runtime::{ListenerLimits, Node, NodeOptions};
-
-    #[derive(Debug, clap::Args)]
-    pub(crate) struct Options {
-        #[command(flatten)]
-        node: NodeOptions,
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-        rest: Vec<String>,
-    }
-
-    pub(crate) async fn run(family: &'static str, options: Options) -> anyhow::Result<()> {
-        let node = Node::start(family, &options.node)?;
-        node.readiness.set_ready();
-        node.run(&options.node, axum::Router::new(), ListenerLimits::INNER).await
     }
 }
 
