@@ -6,6 +6,7 @@ import { sawCart, start } from "./header.js";
 
 document.documentElement.classList.add("script");
 start();
+addEventListener("pageshow", (event) => event.persisted && start());
 
 /** Plus and minus beside a number field; the field itself says its bounds. */
 document.addEventListener("click", (event) => {

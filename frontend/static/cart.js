@@ -154,4 +154,6 @@ async function load() {
   part("loading").hidden = true;
 }
 
+// Back from another page: the cart shown is the one that was left.
+addEventListener("pageshow", (event) => event.persisted && load());
 load();

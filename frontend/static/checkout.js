@@ -79,6 +79,9 @@ const RESULTS = {
     say("", "Already being bought", p("Another checkout, perhaps in another window, is buying or has bought these things. This one did nothing."), actions(see));
     return reload();
   },
+  reused() {
+    say("", "Already bought in another window", p("A copy of this window has sent an order under the same key, with another card or address. This one did nothing. Please look at your orders before you buy the same again."), actions(link("/orders", "Your orders", "button"), insist()));
+  },
   pending({ order }) {
     say("", "Your order is still being paid", p("The bank has not answered yet. The shop goes on by itself, whether or not you stay, and charges you once at most. Please do not order the same again."), actions(link(`/orders/${order}`, "Watch the order", "button"), button("Try again safely", submit, "button-line")));
   },
@@ -91,11 +94,14 @@ const RESULTS = {
   },
   unknown({ answer }) {
     const session = answer?.status === 401;
+    const isBusy = answer?.problem === "busy" || answer?.status === 429;
     const why = session
       ? p("Your session has ended, so the shop cannot tell us about this order. Please sign in with the account you bought with; then try again.")
-      : p("We did not get a clear answer, so we do not know yet whether your order went through.");
+      : isBusy
+        ? p("Too many trains on the line: the shop could not take your order just now.")
+        : p("We did not get a clear answer, so we do not know yet whether your order went through.");
     const signIn = session ? link("/login?next=/checkout", "Sign in") : null;
-    say("", "No answer yet", why, p("Trying again is safe: it sends the same order under the same key. If the first one arrived, you get that order back. You cannot be charged twice."), actions(button("Try again safely", submit), signIn, link("/orders", "Look at your orders"), session ? insist() : null));
+    say("", isBusy ? "The shop is busy" : "No answer yet", why, p("Trying again is safe: it sends the same order under the same key. If the first one arrived, you get that order back. You cannot be charged twice."), actions(button("Try again safely", submit), signIn, link("/orders", "Look at your orders"), session ? insist() : null));
   },
 };
 
@@ -179,6 +185,9 @@ function resume({ body, lines }) {
   lock(true);
   RESULTS.unknown({});
 }
+
+// Back from the order: the browser may show this page as it was left, with a purchase that is over.
+addEventListener("pageshow", (event) => event.persisted && location.reload());
 
 async function start() {
   form.addEventListener("submit", submit);

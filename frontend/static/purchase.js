@@ -2,6 +2,7 @@
 //
 // The rules (the shop's own are published at /docs/problems):
 //  - The key is minted when the page is shown. Before the first send, key and body go into sessionStorage together.
+//    (A real provider's token, too, names one payment once and is no card number.)
 //  - They stay there until a definite answer, so a reload, a second click or a restart of the browser's tab sends the
 //    same request again, and the shop answers with the same order.
 //  - Silence, 5xx and 202 are not definite: money may have been taken. The only thing to do is ask again, same key.
@@ -68,7 +69,8 @@ const orderOf = (answer) => answer.body?.operation_ref ?? answer.body?.id ?? ans
  * Resolves to `{kind, order?, answer?}`; kinds:
  *   bought, declined, refused        definite; the key is used up and gone
  *   changed, fix                     definite; nothing began
- *   claimed                          another checkout has these lines: see `order`
+ *   claimed                          another checkout has these lines: see `order`; the key stays, and is unused
+ *   reused                           the key bought something else, in a copy of this window; nothing began
  *   pending                          the shop goes on with `order`; look there
  *   abandoned                        closed by a person; see `order`
  *   unknown                          no definite answer: try again with the same key
@@ -81,7 +83,7 @@ export async function buy(body, lines, progress) {
     progress(repeat === 0 ? "Paying …" : "The shop is still at it …", repeat / REPEATS_MAX);
     let answer;
     try {
-      answer = await send("POST", "/api/checkout", { body: purchase.body, key: purchase.key, attempts: 3 });
+      answer = await send("POST", "/api/checkout", { body: purchase.body, key: purchase.key, attempts: 2 });
     } catch (error) {
       if (!(error instanceof Unreachable)) throw error;
       return { kind: "unknown" };
@@ -109,13 +111,13 @@ function interpret(answer, purchase, progress) {
     case "out-of-stock":
       return end("refused");
     case "cart-claimed":
-      startOver();
+      save({ key: purchase.key });
       return { kind: "claimed", order, answer };
     case "operation-abandoned":
     case "operation-result-expired":
       return { kind: "abandoned", order, answer };
     case "key-reused":
-      return { kind: "unknown", order, answer };
+      return { kind: "reused", answer };
     default:
   }
   if (answer.body?.safe_new_key === true) return end("refused");
