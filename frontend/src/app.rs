@@ -12,6 +12,7 @@ use axum::{
 use clap::{Args, builder::BoolishValueParser};
 use contract::{NoKey, Sku, shop};
 use opentelemetry::metrics::Histogram;
+use overload::Admission;
 use rpc::{Client, ClientOptions, Discovery, HttpTransport, Scope};
 use runtime::{ListenerLimits, Metrics, Node, NodeOptions, Readiness, Seams, Tasks};
 use tokio::sync::Semaphore;
@@ -104,13 +105,15 @@ impl App {
     }
 }
 
+/// Most requests that one node works on at a time. A checkout may wait for seconds on the provider, so this is far above
+/// what the processors need, and far below what memory bears.
+const IN_FLIGHT_MAX: usize = 1_024;
+
 /// Everything the public listener serves. The order of the layers is fixed here, outermost last, and nowhere else.
 pub fn router(app: &App) -> Router {
     let readiness = app.readiness.clone();
-    api::routes()
+    let shop = api::routes()
         .merge(pages::routes())
-        // For load balancers in front. Liveness and metrics stay on the operations listener.
-        .route("/health/ready", get(move || async move { readiness.answer() }))
         .fallback(nowhere)
         .method_not_allowed_fallback(wrong_method)
         // Innermost: refuses before any handler acts, and its answer needs all that lies outside.
@@ -119,9 +122,18 @@ pub fn router(app: &App) -> Router {
         .layer(CatchPanicLayer::custom(Problem::of_panic))
         // Outside the panic handler: a 500 needs the same headers as any answer.
         .layer(from_fn(security::set_headers))
+        // Outside all work: what is too much is refused before its body is read or its session looked up.
+        .layer(Admission::new(IN_FLIGHT_MAX, too_much))
         // Outermost: gives deadline and trace to all inside, and counts what the client really got.
         .layer(from_fn_with_state(app.clone(), observe::observe))
-        .with_state(app.clone())
+        .with_state(app.clone());
+    // For load balancers in front, and no work: it must answer when the shop is full. Liveness and metrics stay on the
+    // operations listener.
+    Router::new().route("/health/ready", get(move || async move { readiness.answer() })).merge(shop)
+}
+
+fn too_much() -> Response {
+    Problem::new(Kind::Busy, "this node has all the requests it can work on").retry_after_s(1).into_response()
 }
 
 /// No route has this path.

@@ -93,14 +93,15 @@ pub(crate) struct Problem {
     kind: Kind,
     detail: String,
     /// Members beyond those of RFC 9457, sorted: a stored answer must be the same bytes each time (IK-10).
-    members: Map<String, Value>,
+    /// Boxed, since a problem is the error half of every handler.
+    members: Box<Map<String, Value>>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let detail = detail.into().chars().take(DETAIL_CHARS_MAX).collect();
-        Self { kind, detail, members: Map::new(), headers: Vec::new() }
+        Self { kind, detail, members: Box::default(), headers: Vec::new() }
     }
 
     /// The session is missing, malformed, unknown, over or logged out; which of these is nobody's business.
@@ -168,7 +169,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut document = self.members;
+        let mut document = *self.members;
         document.insert("type".to_owned(), format!("/docs/problems#{}", self.kind.slug()).into());
         document.insert("title".to_owned(), self.kind.title().into());
         document.insert("status".to_owned(), self.kind.status().as_u16().into());

@@ -203,7 +203,7 @@ impl Caller {
             let target = &self.client.targets[self.target];
             let (error, pause) = match self.client.attempt(target, call, left.min(self.client.timeout)).await {
                 Attempt::Definite(answer) => {
-                    self.outage_so_far(call.step, failing_since);
+                    self.outage(call.step, failing_since, attempt_started);
                     return Ok(Answer { maybe_executed_before, ..answer });
                 }
                 Attempt::Again { error, pause, maybe_executed } => {
@@ -211,10 +211,16 @@ impl Caller {
                     (error, pause)
                 }
             };
-            // "Still being worked on" is a working shop, so it ends an outage.
-            let since = failing_since.or(error.is_some().then_some(attempt_started));
-            self.outage_so_far(call.step, since);
-            failing_since = since.filter(|_| error.is_some());
+            match &error {
+                // Silence counts from when it began, every other failure from when it was seen.
+                Some(kind) => {
+                    let seen = if kind == "timeout" { attempt_started } else { Instant::now() };
+                    let since = *failing_since.get_or_insert(seen);
+                    self.outage(call.step, Some(since), Instant::now());
+                }
+                // "Still being worked on" is a working shop, so it ends an outage.
+                None => self.outage(call.step, failing_since.take(), attempt_started),
+            }
             last = error.clone().unwrap_or_else(|| "409 still in flight".to_owned());
             let pause = self.pause(number, pause);
             let give_up = started.elapsed() + pause >= self.client.give_up_after;
@@ -232,15 +238,15 @@ impl Caller {
             sleep(pause).await;
             self.target = (self.target + 1) % self.client.targets.len();
         }
-        self.outage_so_far(call.step, failing_since);
         self.stats.with(|tally| tally.error(call.step, "gave up"));
         Err(GaveUp { last })
     }
 
-    /// Noted during the outage and not only at its end, because the end of the run cuts calls short.
-    fn outage_so_far(&self, step: Step, failing_since: Option<Instant>) {
+    /// How long a call met nothing but failures: from the first one to the start of the attempt that got through. Noted
+    /// during the outage too and not only at its end, because the end of the run cuts calls short.
+    fn outage(&self, step: Step, failing_since: Option<Instant>, until: Instant) {
         if let Some(since) = failing_since {
-            self.stats.with(|tally| tally.outage(step, since.elapsed()));
+            self.stats.with(|tally| tally.outage(step, until.saturating_duration_since(since)));
         }
     }
 

@@ -1,0 +1,118 @@
+//! One running shop: started by `trestle up` in a folder of its own, ended with the test.
+
+use std::{
+    net::TcpListener,
+    path::PathBuf,
+    process::{Child, Command, Output, Stdio},
+    time::Duration,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long anything in these tests may take before it counts as broken.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) struct Shop {
+    supervisor: Child,
+    port: u16,
+    folder: TempDir,
+    pub(crate) http: reqwest::Client,
+}
+
+impl Shop {
+    pub(crate) async fn start() -> Self {
+        Self::start_logging("info").await
+    }
+
+    /// `log` is the nodes' log filter.
+    pub(crate) async fn start_logging(log: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_ports();
+        let supervisor = Command::new(env!("CARGO_BIN_EXE_trestle"))
+            .args(["up", "--port", &port.to_string(), "--data"])
+            .arg(folder.path())
+            .env("TRESTLE_LOG", log)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let shop = Self { supervisor, port, folder, http: rpc::http_client().unwrap() };
+        shop.until("every node is ready", async || shop.nodes().iter().all(|node| node["state"] == "ready")).await;
+        shop
+    }
+
+    /// The URL of a path on the first or second storefront.
+    pub(crate) fn url(&self, frontend: u16, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port + frontend - 1)
+    }
+
+    pub(crate) fn provider_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port + 19)
+    }
+
+    /// Every charge the provider ever made.
+    pub(crate) async fn ledger(&self) -> Vec<Value> {
+        let ledger: Value = self.get_json(&format!("{}/ledger", self.provider_url())).await;
+        ledger["charges"].as_array().unwrap().clone()
+    }
+
+    pub(crate) async fn get_json(&self, url: &str) -> Value {
+        self.http.get(url).send().await.unwrap().json().await.unwrap()
+    }
+
+    /// Runs `trestle ARGS --data <this shop>`.
+    pub(crate) fn trestle(&self, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_trestle")).args(args).arg("--data").arg(self.folder.path()).output().unwrap()
+    }
+
+    /// What `trestle status --json` lists; nothing while the supervisor is not up yet.
+    pub(crate) fn nodes(&self) -> Vec<Value> {
+        let output = self.trestle(&["status", "--json"]);
+        let status: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let nodes = status["nodes"].as_array().cloned().unwrap_or_default();
+        // An empty list must not count as "all of them".
+        if nodes.is_empty() { vec![Value::Null] } else { nodes }
+    }
+
+    pub(crate) fn node(&self, id: &str) -> Value {
+        self.nodes().into_iter().find(|node| node["id"] == id).unwrap_or_else(|| panic!("no node {id}"))
+    }
+
+    /// Everything the nodes have logged, a line each.
+    pub(crate) fn log_lines(&self) -> Vec<String> {
+        let folder = self.folder.path().join("logs");
+        let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+        let texts = files.map(|path: PathBuf| std::fs::read_to_string(path).unwrap());
+        texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+    }
+
+    /// Waits until a condition holds; panics with its name when it does not in time.
+    pub(crate) async fn until(&self, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+        let started = tokio::time::Instant::now();
+        while !holds().await {
+            if started.elapsed() >= PATIENCE {
+                let tail: Vec<_> = self.log_lines().into_iter().rev().take(40).collect();
+                panic!("not in {PATIENCE:?}: {what}\nnodes: {:#?}\nlogs:\n{}", self.nodes(), tail.join("\n"));
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    }
+}
+
+impl Drop for Shop {
+    /// By SIGKILL: the nodes must die with their supervisor anyway.
+    fn drop(&mut self) {
+        let _ = self.supervisor.kill();
+        let _ = self.supervisor.wait();
+    }
+}
+
+/// A port P such that P, P+1, P+10 and P+19 are free, at a place of the range that differs between test processes.
+fn free_ports() -> u16 {
+    let start = u16::try_from(std::process::id() % 400).unwrap() * 50 + 20_000;
+    let candidates = (0..200_u16).map(|step| 20_000 + (start - 20_000 + step * 50) % 20_000);
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    candidates.into_iter().find(|port| [0, 1, 10, 19].iter().all(|offset| is_free(port + offset))).unwrap()
+}
