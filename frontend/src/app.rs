@@ -120,16 +120,17 @@ pub fn router(app: &App) -> Router {
         .layer(from_fn(security::refuse_cross_site))
         // Outside the refusal, so that a panic anywhere in it or in a handler is an answer and not a cut connection.
         .layer(CatchPanicLayer::custom(Problem::of_panic))
-        // Outside the panic handler: a 500 needs the same headers as any answer.
-        .layer(from_fn(security::set_headers))
         // Outside all work: what is too much is refused before its body is read or its session looked up.
-        .layer(Admission::new(IN_FLIGHT_MAX, too_much))
+        .layer(Admission::new(IN_FLIGHT_MAX, too_much));
+    shop
+        // For load balancers in front: beside admission, since it must answer when the shop is full. Liveness and metrics
+        // stay on the operations listener.
+        .route("/health/ready", get(move || async move { readiness.answer() }))
+        // Outside the refusals: they need the same headers as any answer.
+        .layer(from_fn(security::set_headers))
         // Outermost: gives deadline and trace to all inside, and counts what the client really got.
         .layer(from_fn_with_state(app.clone(), observe::observe))
-        .with_state(app.clone());
-    // For load balancers in front, and no work: it must answer when the shop is full. Liveness and metrics stay on the
-    // operations listener.
-    Router::new().route("/health/ready", get(move || async move { readiness.answer() })).merge(shop)
+        .with_state(app.clone())
 }
 
 fn too_much() -> Response {

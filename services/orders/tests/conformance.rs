@@ -24,9 +24,8 @@ async fn two_nodes_open_one_file() {
     let path = folder.path().join("orders.db");
     let (one, two) = tokio::join!(SqliteOrders::open(&path), SqliteOrders::open(&path));
     let (one, two) = (one.unwrap(), two.unwrap());
-    let mut next = [Arc::new(one) as Arc<dyn OrderStore>, Arc::new(two)].into_iter();
     let limit = contract::orders::Events { limit: 1 };
-    while let Some(node) = next.next() {
+    for node in [Arc::new(one) as Arc<dyn OrderStore>, Arc::new(two)] {
         assert!(node.events(limit.clone()).await.unwrap().is_empty());
     }
 }
