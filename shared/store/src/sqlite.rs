@@ -3,14 +3,27 @@
 //! One connection writes and takes the write lock at BEGIN: a deferred transaction that turns into a write fails at once
 //! with "database is locked", whatever the busy timeout. Reads have connections of their own, which WAL lets run beside
 //! the writer. `synchronous=FULL` because an acknowledged commit must survive the machine, not just the process.
+//!
+//! Writers of several processes take turns by an advisory lock on a file beside the database. SQLite itself only sleeps
+//! and tries again, up to 100 ms at a time and without order; with the kernel's queue the next writer starts when the
+//! one before commits. The lock is for speed alone: SQLite's own lock still keeps writers apart, and the kernel frees
+//! ours when its holder dies.
 
-use std::{fs::File, path::Path, str::FromStr as _, time::Duration};
+use std::{
+    fs::{File, TryLockError},
+    ops::{Deref, DerefMut},
+    path::Path,
+    str::FromStr as _,
+    sync::Arc,
+    time::Duration,
+};
 
 use sqlx::{
-    Sqlite as Engine, SqlitePool, Transaction,
+    Sqlite as Engine, SqliteConnection, SqlitePool, Transaction,
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::StoreError;
 
@@ -29,6 +42,45 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Sqlite {
     write: SqlitePool,
     read: SqlitePool,
+    /// The turn among the tasks of this process; the file's lock is the turn among processes.
+    turns: Arc<Semaphore>,
+    turn_file: Arc<File>,
+}
+
+/// A write transaction that holds the write lock; dropping it undoes it.
+#[derive(Debug)]
+pub struct WriteTransaction {
+    // Dropped in this order: the rollback is on its way before the next writer is let in.
+    transaction: Transaction<'static, Engine>,
+    turn: Turn,
+}
+
+impl Deref for WriteTransaction {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.transaction
+    }
+}
+
+impl DerefMut for WriteTransaction {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.transaction
+    }
+}
+
+/// This process's turn to write, given back when dropped.
+#[derive(Debug)]
+struct Turn {
+    file: Arc<File>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // A failure would only cost the others SQLite's own waiting; closing the file frees the lock in any case.
+        let _ = self.file.unlock();
+    }
 }
 
 impl Sqlite {
@@ -40,10 +92,9 @@ impl Sqlite {
         let failed =
             |error: &dyn std::fmt::Display| StoreError::NotExecuted(format!("sqlite://{}: {error}", path.display()));
         // Nodes of a family start together, and migrations in one file must not race.
-        let lock = File::create(path.with_extension("lock")).map_err(|error| failed(&error))?;
-        let lock =
-            tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await.map_err(|error| failed(&error))?;
-        let lock = lock.map_err(|error| failed(&error))?;
+        let turn_file = Arc::new(File::create(path.with_extension("lock")).map_err(|error| failed(&error))?);
+        let turns = Arc::new(Semaphore::new(1));
+        let turn = take_turn(&turns, &turn_file).await?;
         let options = SqliteConnectOptions::from_str("sqlite://")
             .map_err(|error| failed(&error))?
             .filename(path)
@@ -60,29 +111,52 @@ impl Sqlite {
             .connect_with(options.read_only(true).create_if_missing(false))
             .await
             .map_err(|error| failed(&error))?;
-        drop(lock);
-        Ok(Self { write, read })
+        drop(turn);
+        Ok(Self { write, read, turns, turn_file })
     }
 
     /// Begins a transaction that holds the write lock from the start.
     ///
     /// # Errors
     /// [`StoreError::NotExecuted`] when the lock cannot be had in time.
-    pub async fn begin(&self) -> Result<Transaction<'static, Engine>, StoreError> {
-        Ok(self.write.begin_with("BEGIN IMMEDIATE").await?)
+    pub async fn begin(&self) -> Result<WriteTransaction, StoreError> {
+        let turn = take_turn(&self.turns, &self.turn_file).await?;
+        let transaction = self.write.begin_with("BEGIN IMMEDIATE").await?;
+        Ok(WriteTransaction { transaction, turn })
     }
 
     /// Commits. The outcome is unknown when the database does not answer.
     ///
     /// # Errors
     /// [`StoreError::NotExecuted`] or [`StoreError::Unknown`].
-    pub async fn commit(transaction: Transaction<'static, Engine>) -> Result<(), StoreError> {
-        transaction.commit().await.map_err(|error| StoreError::at_commit(&error))
+    pub async fn commit(write: WriteTransaction) -> Result<(), StoreError> {
+        let WriteTransaction { transaction, turn } = write;
+        let committed = transaction.commit().await.map_err(|error| StoreError::at_commit(&error));
+        drop(turn);
+        committed
     }
 
     /// Connections for reads; writing through them fails.
     #[must_use]
     pub const fn reader(&self) -> &SqlitePool {
         &self.read
+    }
+}
+
+/// Waits for the turn among tasks, then among processes. Nobody else of this process waits for the file meanwhile, so a
+/// holder that is paused costs one blocked thread and not one for each request.
+async fn take_turn(turns: &Arc<Semaphore>, file: &Arc<File>) -> Result<Turn, StoreError> {
+    let busy = || StoreError::NotExecuted(format!("no turn to write within {} ms", ACQUIRE_TIMEOUT.as_millis()));
+    let failed = |error: &dyn std::fmt::Display| StoreError::NotExecuted(format!("no turn to write: {error}"));
+    let permit = tokio::time::timeout(ACQUIRE_TIMEOUT, turns.clone().acquire_owned()).await.map_err(|_| busy())?;
+    let turn = Turn { file: file.clone(), _permit: permit.map_err(|error| failed(&error))? };
+    match file.try_lock() {
+        Ok(()) => Ok(turn),
+        Err(TryLockError::WouldBlock) => {
+            let wait = tokio::task::spawn_blocking(move || turn.file.lock().map(|()| turn));
+            let waited = tokio::time::timeout(ACQUIRE_TIMEOUT, wait).await.map_err(|_| busy())?;
+            waited.map_err(|error| failed(&error))?.map_err(|error| failed(&error))
+        }
+        Err(TryLockError::Error(error)) => Err(failed(&error)),
     }
 }
