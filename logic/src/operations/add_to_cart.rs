@@ -9,7 +9,7 @@ use contract::{
     shop::{AddToCart, ChangeRefusal},
 };
 
-use super::cart::view;
+use super::cart::view_changed;
 use crate::{App, app::cart_of};
 
 pub(crate) async fn add_to_cart(app: App, request: AddToCart, _: Repeatable) -> Outcome<AddToCart> {
@@ -22,7 +22,7 @@ pub(crate) async fn add_to_cart(app: App, request: AddToCart, _: Repeatable) -> 
     let op = OpId::new(cart, request.request.as_str());
     let add = Add { cart, op, sku: request.sku, quantity: request.quantity };
     let contents = app.carts.call(&add, NoKey).await.map_err(|error| error.map_refusal(full))?;
-    view(&app, cart, &contents).await.map_err(|error| error.map_refusal(|never| match never {}))
+    view_changed(&app, cart, &contents).await
 }
 
 pub(super) fn unauthenticated(_: NoSession) -> ChangeRefusal {

@@ -64,21 +64,35 @@ async fn find_or_open(
     opened: watch::Sender<Option<OperationId>>,
 ) -> Outcome<Checkout> {
     let find = Find { principal: session.principal, key: key.clone(), fingerprint: request.fingerprint.clone() };
-    let found = app.orders.call(&find, NoKey).await;
-    match found.map_err(|error| error.map_refusal(|_| CheckoutRefusal::KeyReused))? {
-        Found::Nothing => open(app, request, session, key, opened).await,
-        found => join(&app, found).await,
+    match look_up(&app, &find).await? {
+        Found::Nothing => {}
+        found => return join(&app, found, &opened).await,
+    }
+    match open(&app, request, session, key, &opened).await {
+        // The same request may have claimed the key, bought the cart and emptied it between our look at the key and our
+        // look at the cart. "The key is unused" is true only if it still is.
+        Err(CallError::Refused(refusal @ (CheckoutRefusal::CartEmpty | CheckoutRefusal::TotalChanged { .. }))) => {
+            match look_up(&app, &find).await? {
+                Found::Nothing => Err(CallError::Refused(refusal)),
+                found => join(&app, found, &opened).await,
+            }
+        }
+        outcome => outcome,
     }
 }
 
+async fn look_up(app: &App, find: &Find) -> Result<Found, Refused> {
+    app.orders.call(find, NoKey).await.map_err(|error| error.map_refusal(|_| CheckoutRefusal::KeyReused))
+}
+
 async fn open(
-    app: App,
+    app: &App,
     request: Checkout,
     session: Session,
     key: RequestId,
-    opened: watch::Sender<Option<OperationId>>,
+    opened: &watch::Sender<Option<OperationId>>,
 ) -> Outcome<Checkout> {
-    let snapshot = freeze(&app, &request, &session).await?;
+    let snapshot = freeze(app, &request, &session).await?;
     let driver = Driver(app.node.seams.uuid());
     let proposal = Open {
         principal: session.principal,
@@ -98,9 +112,9 @@ async fn open(
         Opened::Claimed(checkout) => {
             let order = checkout.operation;
             opened.send_replace(Some(order));
-            Ok(reply(order, drive(&app, checkout, driver).await, false))
+            Ok(reply(order, drive(app, checkout, driver).await, false))
         }
-        Opened::Existing(found) => join(&app, found).await,
+        Opened::Existing(found) => join(app, found, opened).await,
     }
 }
 
@@ -124,7 +138,7 @@ async fn freeze(app: &App, request: &Checkout, session: &Session) -> Result<Snap
 }
 
 /// A repeat: the stored answer, or wait for whoever drives, or take over when its lease has lapsed.
-async fn join(app: &App, found: Found) -> Outcome<Checkout> {
+async fn join(app: &App, found: Found, opened: &watch::Sender<Option<OperationId>>) -> Outcome<Checkout> {
     let operation = match found {
         Found::Ended(answer) => return Ok(replay(answer)),
         Found::Open { operation } => operation,
@@ -140,7 +154,11 @@ async fn join(app: &App, found: Found) -> Outcome<Checkout> {
         })?;
         match taken {
             Taken::Ended(answer) => return Ok(replay(answer)),
-            Taken::Yours(checkout) => return Ok(reply(operation, drive(app, checkout, driver).await, true)),
+            Taken::Yours(checkout) => {
+                // Taken late, it may outlast the customer's patience; then the answer is 202 as for a first request.
+                opened.send_replace(Some(operation));
+                return Ok(reply(operation, drive(app, checkout, driver).await, true));
+            }
             Taken::Busy { state, driven: false } => return Ok(CheckoutReply::Pending { order: operation, state }),
             Taken::Busy { .. } if Instant::now() >= until => {
                 return Err(CallError::Refused(CheckoutRefusal::InProgress { order: operation }));

@@ -5,13 +5,16 @@
 
 use contract::{CallError, NoKey, Outcome, Repeatable, SessionId, carts, session::Session, sessions, shop::Login};
 
+use super::cart::done_before;
 use crate::{App, app::cart_of};
 
 pub(crate) async fn login(app: App, request: Login, _: Repeatable) -> Outcome<Login> {
     let Login { session, email, password, guest } = request;
     let account = app.sessions.call(&sessions::Login { session, email, password }, NoKey).await?;
     if let Some(guest) = guest.filter(|guest| *guest != session) {
-        bring_cart_along(&app, guest, &account).await.map_err(|error| error.map_refusal(|never| match never {}))?;
+        // The session is open already.
+        let brought = bring_cart_along(&app, guest, &account).await;
+        brought.map_err(|error| done_before(error.map_refusal(|never| match never {})))?;
     }
     Ok(account)
 }

@@ -4,7 +4,7 @@ use contract::{NoKey, OpId, Outcome, Repeatable, carts::Remove, shop::RemoveLine
 
 use super::{
     add_to_cart::{full, unauthenticated},
-    cart::view,
+    cart::view_changed,
     set_line::observed,
 };
 use crate::{App, app::cart_of};
@@ -17,5 +17,5 @@ pub(crate) async fn remove_line(app: App, request: RemoveLine, _: Repeatable) ->
     let op = OpId::new(cart, request.request.as_str());
     let remove = Remove { cart, op, sku: request.sku, observed };
     let contents = app.carts.call(&remove, NoKey).await.map_err(|error| error.map_refusal(full))?;
-    view(&app, cart, &contents).await.map_err(|error| error.map_refusal(|never| match never {}))
+    view_changed(&app, cart, &contents).await
 }

@@ -13,7 +13,7 @@ use contract::{
 
 use super::{
     add_to_cart::{full, unauthenticated},
-    cart::view,
+    cart::view_changed,
 };
 use crate::{App, app::cart_of};
 
@@ -28,7 +28,7 @@ pub(crate) async fn set_line(app: App, request: SetLine, _: Repeatable) -> Outco
     let op = OpId::new(cart, request.request.as_str());
     let set = Set { cart, op, sku: request.sku, quantity: request.quantity, observed };
     let contents = app.carts.call(&set, NoKey).await.map_err(|error| error.map_refusal(full))?;
-    view(&app, cart, &contents).await.map_err(|error| error.map_refusal(|never| match never {}))
+    view_changed(&app, cart, &contents).await
 }
 
 /// The live operations behind one product in the cart.
