@@ -87,6 +87,7 @@ pub fn ops(app: App) -> Ops<App> {
         .serve(operations::remove)
         .serve(operations::clear)
         .serve(operations::adopt)
+        .hold_until_ready()
         .serve(operations::merge)
         .serve(operations::page)
 }

@@ -97,6 +97,21 @@ async fn checkout_and_login_work_on_whichever_node_they_reach() {
     }
 }
 
+/// Restarted and not copied yet, a node would call every cart empty, and a checkout would tell its customer so.
+#[tokio::test]
+async fn a_node_that_is_copying_serves_its_peers_only() {
+    let network = InProcess::default();
+    let node = node("a:1");
+    let data = Replicated::<Cart>::open(&node, Arc::new(network.clone()), None, "a:1", 10).await;
+    network.add("a:1", ops(App::new(Arc::new(data))).build(&node));
+    let client = client(&network, "a:1");
+    assert!(matches!(client.call(&View { cart: CART }, NoKey).await, Err(CallError::NotExecuted(_))));
+    assert!(matches!(client.call(&add("book", "emma"), NoKey).await, Err(CallError::NotExecuted(_))));
+    client.call(&Merge { entries: vec![(CART, Cart::default())] }, NoKey).await.unwrap();
+    node.readiness.set_ready();
+    assert!(skus(&client.call(&View { cart: CART }, NoKey).await.unwrap()).is_empty());
+}
+
 #[tokio::test]
 async fn requests_beyond_the_bounds_are_not_executed() {
     let network = InProcess::default();

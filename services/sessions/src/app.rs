@@ -136,6 +136,7 @@ pub fn ops(app: App) -> Ops<App> {
         .serve(operations::open)
         .serve(operations::lookup)
         .serve(operations::revoke)
+        .hold_until_ready()
         .serve(operations::merge)
         .serve(operations::page)
 }

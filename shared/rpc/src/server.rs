@@ -1,7 +1,14 @@
 //! The server side of every operation: checks secret and deadline, decodes, issues the permit, calls the plain function,
 //! and says in the answer which of the four outcomes it was.
 
-use std::{collections::BTreeMap, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -45,6 +52,7 @@ struct Call {
 pub struct Ops<A> {
     app: A,
     routes: BTreeMap<&'static str, (&'static str, Route<A>)>,
+    held: BTreeSet<&'static str>,
 }
 
 impl<A> fmt::Debug for Ops<A> {
@@ -56,7 +64,7 @@ impl<A> fmt::Debug for Ops<A> {
 impl<A: Clone + Send + Sync + 'static> Ops<A> {
     /// No operations yet; `app` is handed to each function.
     pub const fn new(app: A) -> Self {
-        Self { app, routes: BTreeMap::new() }
+        Self { app, routes: BTreeMap::new(), held: BTreeSet::new() }
     }
 
     /// Serves an operation. Which one, and under which promise, is read off the function's signature.
@@ -82,6 +90,15 @@ impl<A: Clone + Send + Sync + 'static> Ops<A> {
         self
     }
 
+    /// Holds the operations served so far back until the node is ready: they are not executed while it starts. For
+    /// nodes that copy their data from peers first: "unknown session" or "empty cart" would be a definite lie until then,
+    /// and callers may come before their next probe, or because every other node failed them.
+    #[must_use]
+    pub fn hold_until_ready(mut self) -> Self {
+        self.held = self.routes.keys().copied().collect();
+        self
+    }
+
     /// The names of all operations served, for the coverage test.
     pub fn names(&self) -> Vec<&'static str> {
         self.routes.keys().copied().collect()
@@ -89,7 +106,7 @@ impl<A: Clone + Send + Sync + 'static> Ops<A> {
 
     /// The finished server of a node.
     pub fn build(self, node: &Node) -> OpServer {
-        let app = self.app;
+        let (app, held) = (self.app, self.held);
         let routes = self
             .routes
             .into_iter()
@@ -99,7 +116,7 @@ impl<A: Clone + Send + Sync + 'static> Ops<A> {
                 (name, (strategy, bound))
             })
             .collect();
-        OpServer(Arc::new(Inner { node: node.clone(), routes, instruments: Instruments::new(&node.metrics) }))
+        OpServer(Arc::new(Inner { node: node.clone(), routes, held, instruments: Instruments::new(&node.metrics) }))
     }
 }
 
@@ -139,6 +156,7 @@ type Bound = Box<dyn Fn(Call) -> BoxFuture<(WireResponse, &'static str)> + Send 
 struct Inner {
     node: Node,
     routes: BTreeMap<&'static str, (&'static str, Bound)>,
+    held: BTreeSet<&'static str>,
     instruments: Instruments,
 }
 
@@ -231,6 +249,9 @@ impl OpServer {
         let (response, outcome) = if within.is_zero() {
             // SEM-5: refused before any effect, so the caller knows that nothing happened.
             (answer(StatusCode::SERVICE_UNAVAILABLE, Some("not-executed"), false, "the deadline has passed"), "late")
+        } else if self.0.held.contains(name) && self.0.node.readiness.is_starting() {
+            // Another node may know: the caller goes on to it.
+            (answer(StatusCode::SERVICE_UNAVAILABLE, Some("not-executed"), true, "this node is starting"), "starting")
         } else {
             let call = Call { key: text(wire::KEY).map(str::to_owned), body };
             let span = tracing::info_span!("op", operation = name, trace_id = %format_args!("{:032x}", scope.trace.trace_id), node = self.0.node.id);

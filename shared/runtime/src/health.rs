@@ -47,6 +47,12 @@ impl Readiness {
         self.0.load(Ordering::SeqCst) == READY
     }
 
+    /// Whether it must still catch up.
+    #[must_use]
+    pub fn is_starting(&self) -> bool {
+        self.0.load(Ordering::SeqCst) == STARTING
+    }
+
     /// Whether it is draining.
     #[must_use]
     pub fn is_draining(&self) -> bool {
