@@ -21,11 +21,20 @@ impl StoreError {
     #[must_use]
     pub fn at_commit(error: &sqlx::Error) -> Self {
         match error {
-            // The database answered: it rolled back.
-            sqlx::Error::Database(answer) => Self::NotExecuted(answer.to_string()),
+            // Busy, full or against a constraint: the database rolled back before its commit record was on the disk. Any
+            // other answer, above all a failed fsync, may have left the record there for the next recovery to find.
+            sqlx::Error::Database(answer) if is_before_the_record(answer.code().as_deref()) => {
+                Self::NotExecuted(answer.to_string())
+            }
             other => Self::Unknown(other.to_string()),
         }
     }
+}
+
+/// By SQLite's result code, whose low byte is the primary one.
+fn is_before_the_record(code: Option<&str>) -> bool {
+    let primary = code.and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff);
+    matches!(primary, Some(5 | 13 | 19))
 }
 
 /// Any failure before COMMIT: the transaction is rolled back, so nothing happened.

@@ -19,7 +19,7 @@ use std::{
 };
 
 use sqlx::{
-    Sqlite as Engine, SqliteConnection, SqlitePool, Transaction,
+    Connection as _, Sqlite as Engine, SqliteConnection, SqlitePool, Transaction,
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -104,7 +104,10 @@ impl Sqlite {
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT);
         let pool = || SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None).max_lifetime(None);
-        let write = pool().max_connections(1).connect_with(options.clone()).await.map_err(|error| failed(&error))?;
+        // SQLite ends a transaction by itself when the disk is full or fails. sqlx then cannot roll it back, counts it as
+        // still open and refuses every later BEGIN on this connection: for ever, as it is the only one. So it is replaced.
+        let write = pool().before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }));
+        let write = write.max_connections(1).connect_with(options.clone()).await.map_err(|error| failed(&error))?;
         migrations.run(&write).await.map_err(|error| failed(&error))?;
         let read = pool()
             .max_connections(READERS_MAX)

@@ -57,3 +57,24 @@ async fn readers_cannot_write() {
     let db = open(&folder.path().join("test.db")).await;
     assert!(sqlx::query("UPDATE counters SET value = 1").execute(db.reader()).await.is_err());
 }
+
+/// SQLite ends a transaction by itself when the disk is full; the only connection that writes must not be lost to it.
+#[tokio::test]
+async fn a_node_writes_again_once_a_full_disk_has_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(&folder.path().join("test.db")).await;
+    let mut tx = db.begin().await.unwrap();
+    sqlx::query("CREATE TABLE papers (bytes BLOB)").execute(&mut *tx).await.unwrap();
+    sqlx::query("PRAGMA max_page_count = 10").execute(&mut *tx).await.unwrap();
+    Sqlite::commit(tx).await.unwrap();
+
+    let mut tx = db.begin().await.unwrap();
+    let full = sqlx::query("INSERT INTO papers VALUES (zeroblob(1000000))").execute(&mut *tx).await.unwrap_err();
+    assert_eq!(full.as_database_error().unwrap().code().as_deref(), Some("13"), "{full}");
+    drop(tx);
+
+    let mut tx = db.begin().await.expect("the connection can begin again");
+    sqlx::query("PRAGMA max_page_count = 100000").execute(&mut *tx).await.unwrap();
+    sqlx::query("INSERT INTO papers VALUES (zeroblob(1000000))").execute(&mut *tx).await.unwrap();
+    Sqlite::commit(tx).await.unwrap();
+}
