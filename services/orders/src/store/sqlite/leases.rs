@@ -92,9 +92,23 @@ pub(super) async fn due(db: &Sqlite, request: Due) -> Result<Vec<OpenCheckout>, 
         .bind(request.limit.clamp(1, 100))
         .fetch_all(&mut *tx)
         .await?;
-    let checkouts = rows.iter().map(Row::checkout).collect::<Result<_, _>>()?;
+    let mut checkouts = Vec::with_capacity(rows.len());
+    for row in rows {
+        match row.checkout() {
+            Ok(checkout) => checkouts.push(checkout),
+            // Not an error of the call: it would roll back, and this row would hold up all others for ever (IK-17).
+            Err(error) => give_to_a_person(&mut tx, &row.id, &error).await?,
+        }
+    }
     Sqlite::commit(tx).await?;
     Ok(checkouts)
+}
+
+async fn give_to_a_person(tx: &mut SqliteConnection, id: &str, error: &StoreError) -> Result<(), StoreError> {
+    let attention = "UPDATE operations SET state = 'needs_attention', reason = $2, driver = NULL, lease_until_ms = 0 \
+                     WHERE id = $1 AND state = 'accepted'";
+    sqlx::query(attention).bind(id).bind(error.to_string()).execute(tx).await?;
+    Ok(())
 }
 
 pub(super) async fn by_id(tx: &mut SqliteConnection, id: OperationId) -> Result<Option<Row>, StoreError> {

@@ -25,16 +25,17 @@ pub(super) async fn events(db: &Sqlite, request: Events) -> Result<Vec<Event>, S
         .fetch_all(&mut *tx)
         .await?;
     Sqlite::commit(tx).await?;
-    rows.into_iter()
-        .map(|(id, operation, kind)| {
-            let corrupt = |_| StoreError::Corrupt(format!("outbox: event {id} cannot be read"));
-            Ok(Event {
-                id: id.parse().map_err(corrupt)?,
-                operation: operation.parse().map_err(corrupt)?,
-                kind: serde_json::from_str(&kind)?,
-            })
-        })
-        .collect()
+    // One that cannot be read, perhaps a newer version's, must not take the others of its batch with it (CO-26).
+    Ok(rows.iter().filter_map(|(id, operation, kind)| event(id, operation, kind)).collect())
+}
+
+fn event(id: &str, operation: &str, kind: &str) -> Option<Event> {
+    let read = || Some((id.parse().ok()?, operation.parse().ok()?, serde_json::from_str(kind).ok()?));
+    let Some((event, operation, kind)) = read() else {
+        tracing::error!(event = id, operation, "an event of the outbox cannot be read; it stays and is tried again");
+        return None;
+    };
+    Some(Event { id: event, operation, kind })
 }
 
 pub(super) async fn ack(db: &Sqlite, request: Ack) -> Result<(), StoreError> {

@@ -44,7 +44,7 @@ pub(super) async fn attention(db: &Sqlite, request: Attention) -> Result<Vec<Att
         .map(|row| {
             Ok(AttentionItem {
                 operation: row.id()?,
-                amount: row.snapshot()?.total,
+                amount: row.total_if_readable(),
                 created_at_ms: row.created_at_ms,
                 attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
                 reason: row.reason.unwrap_or_default(),

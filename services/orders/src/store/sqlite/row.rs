@@ -1,7 +1,7 @@
 //! One row of `operations`, and what it says.
 
 use contract::{
-    OperationId,
+    Money, OperationId,
     orders::{Answer, Found, OpenCheckout, Order, OrderState, Snapshot},
     payments::PaymentToken,
 };
@@ -55,6 +55,13 @@ impl Row {
             )));
         }
         Ok(serde_json::from_str(&self.snapshot)?)
+    }
+
+    /// For the person who looks at a row that no driver could read: it must not hide the rest of the queue.
+    pub(super) fn total_if_readable(&self) -> Money {
+        let snapshot: Option<serde_json::Value> = serde_json::from_str(&self.snapshot).ok();
+        let total = snapshot.as_ref().and_then(|snapshot| snapshot.get("total"));
+        total.and_then(|total| serde_json::from_value(total.clone()).ok()).unwrap_or(Money::gbp(0))
     }
 
     pub(super) fn order(&self) -> Result<Order, StoreError> {
