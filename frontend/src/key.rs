@@ -97,7 +97,7 @@ mod tests {
     fn anything_else_is_malformed() {
         let (short, long) = ("k".repeat(15), "k".repeat(256));
         let list = b"0123456789abcdef, 0123456789abcdeg";
-        let bad: [&[u8]; 11] = [
+        let bad: [&[u8]; 13] = [
             b"",
             short.as_bytes(),
             long.as_bytes(),
@@ -109,6 +109,9 @@ mod tests {
             b"\"0123456789abcdef\\",
             b"0123456789\xffabcdef",
             b"\"0123456789\tabcdef\"",
+            // HTTP would take these spaces away between the tiers, and two keys would become one.
+            b"\" 0123456789abcdef\"",
+            b"\"                    \"",
         ];
         for line in bad {
             assert_eq!(one(line), None, "{}", String::from_utf8_lossy(line));

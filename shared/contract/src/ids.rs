@@ -46,7 +46,8 @@ uuid_id! {
     EventId,
 }
 
-/// The id that all repeats of one exactly-once call share: 16 to 255 visible ASCII characters or spaces.
+/// The id that all repeats of one exactly-once call share: 16 to 255 visible ASCII characters or spaces, none of the
+/// spaces at either end, where HTTP takes them away on the next hop and two ids would become one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RequestId(String);
@@ -70,10 +71,10 @@ impl FromStr for RequestId {
 
     fn from_str(text: &str) -> Result<Self, IdError> {
         let printable = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
-        if (16..=255).contains(&text.len()) && printable {
+        if (16..=255).contains(&text.len()) && printable && text.trim() == text {
             Ok(Self(text.to_owned()))
         } else {
-            Err(IdError("a request id has 16 to 255 visible ASCII characters"))
+            Err(IdError("a request id has 16 to 255 visible ASCII characters and no space at its ends"))
         }
     }
 }
