@@ -11,6 +11,19 @@ use super::row::{COLUMNS, Row};
 use crate::store::{ATTEMPTS_MAX, LEASE_MS};
 
 pub(super) async fn take(db: &Sqlite, request: Take) -> Result<Result<Taken, NotFound>, StoreError> {
+    // Looked at without the write lock first: each waiting repeat asks twenty times a second, and would keep the driver
+    // that it waits for from writing.
+    let mut reader = db.reader().acquire().await?;
+    if let Some(row) = by_id(&mut reader, request.operation).await? {
+        if let Some(answer) = row.answer()? {
+            return Ok(Ok(Taken::Ended(answer)));
+        }
+        let others = row.driver.as_ref().is_some_and(|driver| *driver != request.driver.0.to_string());
+        if others && row.lease_until_ms > now_ms(&mut reader).await? {
+            return Ok(Ok(Taken::Busy { state: row.state()?, driven: true }));
+        }
+    }
+    drop(reader);
     let mut tx = db.begin().await?;
     let lease = format!(
         "UPDATE operations SET driver = $2, lease_until_ms = {NOW_MS} + $3 \
