@@ -25,7 +25,7 @@ CREATE TABLE operations (
 );
 
 CREATE INDEX operations_by_principal ON operations (principal, id);
-CREATE INDEX operations_open ON operations (next_try_at_ms) WHERE state = 'accepted';
+CREATE INDEX operations_open ON operations (next_try_at_ms) WHERE state IN ('accepted', 'needs_attention');
 CREATE INDEX operations_attention ON operations (created_at_ms) WHERE state = 'needs_attention';
 
 -- Cart operations that an open or completed checkout is buying: two keys cannot buy one line (IK-15).

@@ -22,7 +22,7 @@ pub use sqlite::SqliteOrders;
 pub const LEASE_MS: i64 = 3_000;
 /// How long a deliverer holds an event before another may take it.
 pub const EVENT_LEASE_MS: i64 = 5_000;
-/// After so many tries without proof a checkout waits for a person (CO-20).
+/// After so many tries without proof a checkout is shown to a person (CO-20); it is still tried while it may end by itself.
 pub const ATTEMPTS_MAX: u32 = 20;
 /// How long after its opening a checkout may first be executed by the provider: far below the 24 h for which providers
 /// remember keys, so that a repeat always meets a remembered key (CO-8).
@@ -42,7 +42,7 @@ pub trait OrderStore: fmt::Debug + Send + Sync {
     async fn take(&self, request: Take) -> Result<Result<Taken, NotFound>, StoreError>;
     /// Renews a lease; false when it is held no more.
     async fn heartbeat(&self, request: Heartbeat) -> Result<bool, StoreError>;
-    /// Gives a lease back; after [`ATTEMPTS_MAX`] the checkout waits for a person.
+    /// Gives a lease back; after [`ATTEMPTS_MAX`] tries the checkout is shown to a person.
     async fn postpone(&self, request: Postpone) -> Result<Result<OrderState, NotFound>, StoreError>;
     /// Records a paid order with its answer and outbox, from any open state; else answers what is stored.
     async fn complete(&self, once: &Once, request: Complete) -> Result<Result<Answer, NotFound>, StoreError>;

@@ -95,8 +95,8 @@ pub struct Products {
     pub skus: Vec<Sku>,
 }
 
-/// Most products in one read, reservation or order.
-pub const PRODUCTS_MAX: usize = 500;
+/// Most products in one read, reservation or order: as many as a cart can hold, so that no cart is too large to buy.
+pub const PRODUCTS_MAX: usize = crate::cart::OPS_PER_EPOCH_MAX;
 
 impl Operation for Products {
     const NAME: &'static str = "catalogue.products";

@@ -10,11 +10,14 @@
 //! ours when its holder dies.
 
 use std::{
-    fs::{File, TryLockError},
+    fs::File,
     ops::{Deref, DerefMut},
     path::Path,
     str::FromStr as _,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -34,6 +37,10 @@ pub const NOW_MS: &str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
 const READERS_MAX: u32 = 4;
 /// How long a writer waits for another process's write lock. Longer than any write takes, shorter than callers wait.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a write waits for the file's lock before it goes on without: longer than a few writes take.
+const FILE_TURN_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long a node waits for another one to bring the tables up to date.
+const MIGRATION_TURN_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a request waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -44,7 +51,7 @@ pub struct Sqlite {
     read: SqlitePool,
     /// The turn among the tasks of this process; the file's lock is the turn among processes.
     turns: Arc<Semaphore>,
-    turn_file: Arc<File>,
+    turn_file: Arc<TurnFile>,
 }
 
 /// A write transaction that holds the write lock; dropping it undoes it.
@@ -69,17 +76,29 @@ impl DerefMut for WriteTransaction {
     }
 }
 
-/// This process's turn to write, given back when dropped.
+/// This process's turn to write, given back when dropped; without the file's lock when another process sat on it.
 #[derive(Debug)]
 struct Turn {
-    file: Arc<File>,
+    file: Option<Locked>,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Drop for Turn {
+/// The file whose lock is the turn among processes.
+#[derive(Debug)]
+struct TurnFile {
+    file: File,
+    /// Whether a thread of ours is blocked on it; a second one would not come any sooner.
+    is_waited_for: AtomicBool,
+}
+
+/// The file's lock, given back when dropped.
+#[derive(Debug)]
+struct Locked(Arc<TurnFile>);
+
+impl Drop for Locked {
     fn drop(&mut self) {
         // A failure would only cost the others SQLite's own waiting; closing the file frees the lock in any case.
-        let _ = self.file.unlock();
+        let _ = self.0.file.unlock();
     }
 }
 
@@ -92,9 +111,13 @@ impl Sqlite {
         let failed =
             |error: &dyn std::fmt::Display| StoreError::NotExecuted(format!("sqlite://{}: {error}", path.display()));
         // Nodes of a family start together, and migrations in one file must not race.
-        let turn_file = Arc::new(File::create(path.with_extension("lock")).map_err(|error| failed(&error))?);
+        let file = File::create(path.with_extension("lock")).map_err(|error| failed(&error))?;
+        let turn_file = Arc::new(TurnFile { file, is_waited_for: AtomicBool::new(false) });
         let turns = Arc::new(Semaphore::new(1));
-        let turn = take_turn(&turns, &turn_file).await?;
+        let turn = take_turn(&turns, &turn_file, MIGRATION_TURN_TIMEOUT).await?;
+        if turn.file.is_none() {
+            return Err(failed(&"another node has been migrating it for too long"));
+        }
         let options = SqliteConnectOptions::from_str("sqlite://")
             .map_err(|error| failed(&error))?
             .filename(path)
@@ -123,7 +146,7 @@ impl Sqlite {
     /// # Errors
     /// [`StoreError::NotExecuted`] when the lock cannot be had in time.
     pub async fn begin(&self) -> Result<WriteTransaction, StoreError> {
-        let turn = take_turn(&self.turns, &self.turn_file).await?;
+        let turn = take_turn(&self.turns, &self.turn_file, FILE_TURN_TIMEOUT).await?;
         let transaction = self.write.begin_with("BEGIN IMMEDIATE").await?;
         Ok(WriteTransaction { transaction, turn })
     }
@@ -146,20 +169,27 @@ impl Sqlite {
     }
 }
 
-/// Waits for the turn among tasks, then among processes. Nobody else of this process waits for the file meanwhile, so a
-/// holder that is paused costs one blocked thread and not one for each request.
-async fn take_turn(turns: &Arc<Semaphore>, file: &Arc<File>) -> Result<Turn, StoreError> {
+/// Waits for the turn among tasks, then, not for long, among processes. A process that is paused with the file's lock
+/// costs the others that wait once each and one blocked thread, and then only the order: SQLite's own lock decides.
+async fn take_turn(turns: &Arc<Semaphore>, file: &Arc<TurnFile>, patience: Duration) -> Result<Turn, StoreError> {
     let busy = || StoreError::NotExecuted(format!("no turn to write within {} ms", ACQUIRE_TIMEOUT.as_millis()));
-    let failed = |error: &dyn std::fmt::Display| StoreError::NotExecuted(format!("no turn to write: {error}"));
     let permit = tokio::time::timeout(ACQUIRE_TIMEOUT, turns.clone().acquire_owned()).await.map_err(|_| busy())?;
-    let turn = Turn { file: file.clone(), _permit: permit.map_err(|error| failed(&error))? };
-    match file.try_lock() {
-        Ok(()) => Ok(turn),
-        Err(TryLockError::WouldBlock) => {
-            let wait = tokio::task::spawn_blocking(move || turn.file.lock().map(|()| turn));
-            let waited = tokio::time::timeout(ACQUIRE_TIMEOUT, wait).await.map_err(|_| busy())?;
-            waited.map_err(|error| failed(&error))?.map_err(|error| failed(&error))
-        }
-        Err(TryLockError::Error(error)) => Err(failed(&error)),
+    let permit = permit.map_err(|_closed| busy())?;
+    Ok(Turn { file: lock(file, patience).await, _permit: permit })
+}
+
+async fn lock(file: &Arc<TurnFile>, patience: Duration) -> Option<Locked> {
+    if file.file.try_lock().is_ok() {
+        return Some(Locked(file.clone()));
     }
+    if file.is_waited_for.swap(true, Ordering::SeqCst) {
+        return None;
+    }
+    let file = file.clone();
+    let wait = tokio::task::spawn_blocking(move || {
+        let locked = file.file.lock().is_ok();
+        file.is_waited_for.store(false, Ordering::SeqCst);
+        locked.then(|| Locked(file))
+    });
+    tokio::time::timeout(patience, wait).await.ok()?.ok()?
 }

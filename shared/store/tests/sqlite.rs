@@ -78,3 +78,19 @@ async fn a_node_writes_again_once_a_full_disk_has_room() {
     sqlx::query("INSERT INTO papers VALUES (zeroblob(1000000))").execute(&mut *tx).await.unwrap();
     Sqlite::commit(tx).await.unwrap();
 }
+
+/// Another process holds the turn and is paused: the others go on without it, since SQLite's own lock is free.
+#[tokio::test]
+async fn a_paused_holder_of_the_turn_costs_order_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let db = open(&path).await;
+    let paused = std::fs::File::open(path.with_extension("lock")).unwrap();
+    paused.lock().unwrap();
+    for _ in 0..3 {
+        count_up(db.clone()).await;
+    }
+    assert_eq!(value(&db).await, 3);
+    paused.unlock().unwrap();
+    count_up(db).await;
+}

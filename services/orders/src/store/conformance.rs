@@ -27,7 +27,7 @@ pub async fn suite(mut fresh: impl AsyncFnMut() -> Arc<dyn OrderStore>) {
     the_stored_answer_is_final(fresh().await).await;
     a_refused_checkout_frees_its_lines(fresh().await).await;
     leases_keep_others_out(fresh().await).await;
-    postponed_checkouts_come_back_and_end_with_a_person(fresh().await).await;
+    postponed_checkouts_come_back_and_are_shown_to_a_person(fresh().await).await;
     events_are_leased_and_forgotten_by_id(fresh().await).await;
     orders_are_their_owners_own(fresh().await).await;
 }
@@ -197,7 +197,7 @@ async fn leases_keep_others_out(store: Arc<dyn OrderStore>) {
     assert_eq!(store.take(unknown).await.expect("take"), Err(NotFound::NotFound));
 }
 
-async fn postponed_checkouts_come_back_and_end_with_a_person(store: Arc<dyn OrderStore>) {
+async fn postponed_checkouts_come_back_and_are_shown_to_a_person(store: Arc<dyn OrderStore>) {
     let case = Case::new();
     let request = case.opened(&*store).await;
     let operation = request.operation;
@@ -221,10 +221,12 @@ async fn postponed_checkouts_come_back_and_end_with_a_person(store: Arc<dyn Orde
         state = store.postpone(postpone(driver)).await.expect("postpone").expect("there");
     }
     assert_eq!(state, OrderState::NeedsAttention);
-    assert!(store.due(Due { driver, limit: 10 }).await.expect("due").is_empty(), "it waits for a person");
+    let due = store.due(Due { driver, limit: 10 }).await.expect("due");
+    assert_eq!(due.len(), 1, "it is shown to a person, and still tried while the provider's window is open");
     let queue = store.attention(Attention { limit: 10 }).await.expect("attention");
     assert_eq!(queue.len(), 1);
     assert_eq!((queue[0].operation, queue[0].amount, queue[0].attempts), (operation, Money::gbp(1998), ATTEMPTS_MAX));
+    assert_eq!(store.postpone(postpone(driver)).await.expect("postpone"), Ok(OrderState::NeedsAttention));
     let (permit, done) = complete(operation);
     let answer = store.complete(&permit, done).await.expect("complete").expect("there");
     assert!(matches!(answer, Answer::Completed(_)), "proof that arrives late still completes it");

@@ -1,4 +1,7 @@
 //! Leases: who drives a checkout. For liveness only; a late driver's writes are stopped by the compare-and-set.
+//!
+//! A checkout in needs-attention is still driven, slowly, while the provider's window is open: a long outage of the
+//! provider must not leave work for people that the machine can finish when the provider is back (CO-15).
 
 use contract::{
     OperationId,
@@ -9,6 +12,11 @@ use store::{Sqlite, StoreError, sqlite::NOW_MS};
 
 use super::row::{COLUMNS, Row};
 use crate::store::{ATTEMPTS_MAX, LEASE_MS};
+
+const OPEN: &str = "state IN ('accepted', 'needs_attention')";
+/// How long after the provider's window a checkout is still looked up at the provider: longer than any request to it
+/// can be under way.
+const AFTER_WINDOW_MS: i64 = 10 * 60 * 1_000;
 
 pub(super) async fn take(db: &Sqlite, request: Take) -> Result<Result<Taken, NotFound>, StoreError> {
     // Looked at without the write lock first: each waiting repeat asks twenty times a second, and would keep the driver
@@ -27,7 +35,7 @@ pub(super) async fn take(db: &Sqlite, request: Take) -> Result<Result<Taken, Not
     let mut tx = db.begin().await?;
     let lease = format!(
         "UPDATE operations SET driver = $2, lease_until_ms = {NOW_MS} + $3 \
-         WHERE id = $1 AND state = 'accepted' \
+         WHERE id = $1 AND {OPEN} \
          AND (driver = $2 OR (lease_until_ms <= {NOW_MS} AND next_try_at_ms <= {NOW_MS}))"
     );
     let touched = sqlx::query(AssertSqlSafe(lease))
@@ -51,9 +59,8 @@ pub(super) async fn take(db: &Sqlite, request: Take) -> Result<Result<Taken, Not
 
 pub(super) async fn heartbeat(db: &Sqlite, request: Heartbeat) -> Result<bool, StoreError> {
     let mut tx = db.begin().await?;
-    let renew = format!(
-        "UPDATE operations SET lease_until_ms = {NOW_MS} + $3 WHERE id = $1 AND state = 'accepted' AND driver = $2"
-    );
+    let renew =
+        format!("UPDATE operations SET lease_until_ms = {NOW_MS} + $3 WHERE id = $1 AND {OPEN} AND driver = $2");
     let touched = sqlx::query(AssertSqlSafe(renew))
         .bind(request.operation.to_string())
         .bind(request.driver.0.to_string())
@@ -70,7 +77,7 @@ pub(super) async fn postpone(db: &Sqlite, request: Postpone) -> Result<Result<Or
         "UPDATE operations SET driver = NULL, lease_until_ms = 0, attempts = attempts + 1, reason = $3, \
          next_try_at_ms = {NOW_MS} + $4, \
          state = CASE WHEN attempts + 1 >= $5 THEN 'needs_attention' ELSE state END \
-         WHERE id = $1 AND state = 'accepted' AND driver = $2"
+         WHERE id = $1 AND {OPEN} AND driver = $2"
     );
     sqlx::query(AssertSqlSafe(put_off))
         .bind(request.operation.to_string())
@@ -87,7 +94,10 @@ pub(super) async fn postpone(db: &Sqlite, request: Postpone) -> Result<Result<Or
 }
 
 pub(super) async fn due(db: &Sqlite, request: Due) -> Result<Vec<OpenCheckout>, StoreError> {
-    let due = format!("state = 'accepted' AND next_try_at_ms <= {NOW_MS} AND lease_until_ms <= {NOW_MS}");
+    let due = format!(
+        "(state = 'accepted' OR (state = 'needs_attention' AND not_after_ms + {AFTER_WINDOW_MS} > {NOW_MS})) \
+         AND next_try_at_ms <= {NOW_MS} AND lease_until_ms <= {NOW_MS}"
+    );
     // Looked at without the write lock first: nearly always there is nothing to do.
     let any = format!("SELECT EXISTS (SELECT 1 FROM operations WHERE {due})");
     let (any,): (bool,) = sqlx::query_as(AssertSqlSafe(any)).fetch_one(db.reader()).await?;
@@ -118,8 +128,8 @@ pub(super) async fn due(db: &Sqlite, request: Due) -> Result<Vec<OpenCheckout>, 
 }
 
 async fn give_to_a_person(tx: &mut SqliteConnection, id: &str, error: &StoreError) -> Result<(), StoreError> {
-    let attention = "UPDATE operations SET state = 'needs_attention', reason = $2, driver = NULL, lease_until_ms = 0 \
-                     WHERE id = $1 AND state = 'accepted'";
+    let attention = "UPDATE operations SET state = 'needs_attention', reason = $2, driver = NULL, lease_until_ms = 0, \
+                     next_try_at_ms = 9223372036854775807 WHERE id = $1 AND state = 'accepted'";
     sqlx::query(attention).bind(id).bind(error.to_string()).execute(tx).await?;
     Ok(())
 }
