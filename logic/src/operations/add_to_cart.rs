@@ -16,7 +16,7 @@ pub(crate) async fn add_to_cart(app: App, request: AddToCart, _: Repeatable) -> 
     // Who it is and whether the product exists do not depend on each other.
     let (session, product) = tokio::join!(app.authenticate(request.session), app.prices.product(&request.sku));
     let cart = cart_of(&session.map_err(|error| error.map_refusal(unauthenticated))?);
-    if product.map_err(|error| error.map_refusal(|never| match never {}))?.is_none() {
+    if product.map_err(CallError::widen)?.is_none() {
         return Err(CallError::Refused(ChangeRefusal::UnknownSku));
     }
     let op = OpId::new(cart, request.request.as_str());

@@ -16,13 +16,13 @@ pub(crate) async fn cart(app: App, request: ShowCart, _: Repeatable) -> Outcome<
         Ok(contents) => view(&app, cart, &contents).await,
         Err(error) => Err(error),
     };
-    view.map_err(|error| error.map_refusal(|never| match never {}))
+    view.map_err(CallError::widen)
 }
 
 /// The cart as its customer sees it after a change. The change was made, so a failure from here on must not say that
 /// nothing was: whoever believed it would add again under a new key (SEM-2).
 pub(super) async fn view_changed<R>(app: &App, id: CartId, contents: &CartContents) -> Result<CartView, CallError<R>> {
-    view(app, id, contents).await.map_err(|error| done_before(error.map_refusal(|never| match never {})))
+    view(app, id, contents).await.map_err(|error| done_before(error.widen()))
 }
 
 /// What is left of an error once something was executed: "not executed" is true of the last step only.

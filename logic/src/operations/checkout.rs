@@ -121,9 +121,8 @@ async fn open(
 /// What the customer agreed to, or why there is nothing to agree to.
 async fn freeze(app: &App, request: &Checkout, session: &Session) -> Result<Snapshot, Refused> {
     let cart = cart_of(session);
-    let contents =
-        app.carts.call(&View { cart }, NoKey).await.map_err(|error| error.map_refusal(|never| match never {}))?;
-    let priced = app.prices.lines_now(&contents).await.map_err(|error| error.map_refusal(|never| match never {}));
+    let contents = app.carts.call(&View { cart }, NoKey).await.map_err(CallError::widen)?;
+    let priced = app.prices.lines_now(&contents).await.map_err(CallError::widen);
     let (lines, total) = priced?;
     if lines.is_empty() {
         return Err(CallError::Refused(CheckoutRefusal::CartEmpty));

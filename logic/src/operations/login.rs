@@ -14,7 +14,7 @@ pub(crate) async fn login(app: App, request: Login, _: Repeatable) -> Outcome<Lo
     if let Some(guest) = guest.filter(|guest| *guest != session) {
         // The session is open already.
         let brought = bring_cart_along(&app, guest, &account).await;
-        brought.map_err(|error| done_before(error.map_refusal(|never| match never {})))?;
+        brought.map_err(|error| done_before(error.widen()))?;
     }
     Ok(account)
 }

@@ -1,11 +1,11 @@
 //! `shop.orders`: the caller's orders, newest first.
 
-use contract::{NoKey, Outcome, Repeatable, orders::List, shop::Orders};
+use contract::{CallError, NoKey, Outcome, Repeatable, orders::List, shop::Orders};
 
 use crate::App;
 
 pub(crate) async fn orders(app: App, request: Orders, _: Repeatable) -> Outcome<Orders> {
     let principal = app.authenticate(request.session).await?.principal;
     let list = List { principal, after: request.after, limit: request.limit };
-    app.orders.call(&list, NoKey).await.map_err(|error| error.map_refusal(|never| match never {}))
+    app.orders.call(&list, NoKey).await.map_err(CallError::widen)
 }

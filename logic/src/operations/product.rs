@@ -6,6 +6,6 @@ use crate::App;
 
 pub(crate) async fn product(app: App, request: ShowProduct, _: Repeatable) -> Outcome<ShowProduct> {
     let read = catalogue::Products { skus: vec![request.sku] };
-    let found = app.catalogue.call(&read, NoKey).await.map_err(|error| error.map_refusal(|never| match never {}))?;
+    let found = app.catalogue.call(&read, NoKey).await.map_err(CallError::widen)?;
     found.into_iter().next().ok_or(CallError::Refused(NotFound::NotFound))
 }

@@ -20,11 +20,10 @@ use crate::{App, app::cart_of};
 pub(crate) async fn set_line(app: App, request: SetLine, _: Repeatable) -> Outcome<SetLine> {
     let (session, product) = tokio::join!(app.authenticate(request.session), app.prices.product(&request.sku));
     let cart = cart_of(&session.map_err(|error| error.map_refusal(unauthenticated))?);
-    if product.map_err(|error| error.map_refusal(|never| match never {}))?.is_none() {
+    if product.map_err(CallError::widen)?.is_none() {
         return Err(CallError::Refused(ChangeRefusal::UnknownSku));
     }
-    let observed =
-        observed(&app, cart, &request.sku).await.map_err(|error| error.map_refusal(|never| match never {}))?;
+    let observed = observed(&app, cart, &request.sku).await.map_err(CallError::widen)?;
     let op = OpId::new(cart, request.request.as_str());
     let set = Set { cart, op, sku: request.sku, quantity: request.quantity, observed };
     let contents = app.carts.call(&set, NoKey).await.map_err(|error| error.map_refusal(full))?;

@@ -1,6 +1,6 @@
 //! What a caller may learn: done, or one of three errors that say what may be done next.
 
-use crate::Operation;
+use crate::{Operation, sessions::Never};
 
 /// Why a call did not return a reply. The three arms are never merged: treating *unknown* as failure is the root of
 /// duplicate charges, treating it as success the root of lost orders (SEM-2).
@@ -36,6 +36,13 @@ impl<R> CallError<R> {
             Self::NotExecuted(_) => "not_executed",
             Self::Unknown(_) => "unknown",
         }
+    }
+}
+
+impl CallError<Never> {
+    /// The same failure for an operation that has refusals, from a callee that has none.
+    pub fn widen<R>(self) -> CallError<R> {
+        self.map_refusal(|never| match never {})
     }
 }
 
