@@ -109,10 +109,11 @@ impl Drop for Shop {
     }
 }
 
-/// A port P such that P, P+1, P+10 and P+19 are free, at a place of the range that differs between test processes.
+/// A port P such that P, P+1, P+10 and P+19 are free, at a place that differs between test processes. Below 32,768: from
+/// there on the kernel hands ports to outgoing connections, and one of them could take ours before the node does.
 fn free_ports() -> u16 {
-    let start = u16::try_from(std::process::id() % 400).unwrap() * 50 + 20_000;
-    let candidates = (0..200_u16).map(|step| 20_000 + (start - 20_000 + step * 50) % 20_000);
+    let place = u16::try_from(std::process::id() % 400).unwrap();
+    let candidates = (0..400).map(|step| 12_000 + (place + step) % 400 * 50);
     let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
     candidates.into_iter().find(|port| [0, 1, 10, 19].iter().all(|offset| is_free(port + offset))).unwrap()
 }
