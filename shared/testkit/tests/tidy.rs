@@ -105,7 +105,7 @@ fn dependencies_point_one_way() {
                 "overload" => !members.contains(on),
                 "rpc" => !members.contains(on) || ["contract", "runtime"].contains(&on),
                 "store" => !members.contains(on) || ["contract", "runtime", "rpc"].contains(&on),
-                "testkit" => in_tests,
+                "testkit" => in_tests || !members.contains(on),
                 "trestle" => on != "testkit" || in_tests,
                 _ => !members.contains(on) || shared.contains(&on) || in_tests && on == "testkit",
             };
