@@ -11,7 +11,7 @@ use store::StoreUri;
 use crate::{
     NewProduct, Stock, data_file, operations,
     shelf::Shelf,
-    store::{ProductStore, SqliteCatalogue, StockStore},
+    store::{ProductStore, SqlCatalogue, StockStore},
     views::Views,
 };
 
@@ -21,7 +21,8 @@ pub struct Options {
     /// What every node has.
     #[command(flatten)]
     pub node: NodeOptions,
-    /// Where products and stock are kept: sqlite:///path/to/catalogue.db, the same for all catalogue nodes.
+    /// Where products and stock are kept, the same for all catalogue nodes: sqlite:///path/to/file.db or
+    /// postgres://user@host/database.
     #[arg(long, env = "TRESTLE_STORE", value_name = "URI")]
     pub store: StoreUri,
     /// JSON file of products to put on the shelf instead of the ones built in. Only missing products are added.
@@ -55,14 +56,8 @@ impl App {
     /// # Errors
     /// When store or data file cannot be used; the message names the setting.
     pub async fn open(node: &Node, options: &Options) -> anyhow::Result<Self> {
-        let StoreUri::Sqlite(path) = &options.store else {
-            anyhow::bail!(
-                "--store {}: stock must be shared by all catalogue nodes; use sqlite:///path/to/file.db",
-                options.store
-            );
-        };
         let products = products(options)?;
-        let store = SqliteCatalogue::open(path).await.map_err(|error| anyhow::anyhow!("--store: {error}"))?;
+        let store = SqlCatalogue::open(&options.store).await.map_err(|error| anyhow::anyhow!("--store: {error}"))?;
         let added = store.put_missing(&products).await?;
         tracing::info!(added, known = products.len(), "products are on the shelf");
         Ok(Self::new(node, store))

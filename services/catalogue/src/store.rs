@@ -11,9 +11,9 @@ use store::StoreError;
 
 use crate::NewProduct;
 
-mod sqlite;
+mod sql;
 
-pub use sqlite::SqliteCatalogue;
+pub use sql::SqlCatalogue;
 
 /// A product with its place in the shop's order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,4 +118,4 @@ impl Deref for Stock {
 }
 
 /// One file, opened by all catalogue nodes of a machine.
-impl Upholds<ShareEverything> for SqliteCatalogue {}
+impl Upholds<ShareEverything> for SqlCatalogue {}

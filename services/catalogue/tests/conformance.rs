@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use catalogue::{conformance, store::SqliteCatalogue};
+use catalogue::{conformance, store::SqlCatalogue};
+use store::StoreUri;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite() {
@@ -10,7 +11,7 @@ async fn sqlite() {
     let folders = Mutex::new(Vec::new());
     conformance::suite(async || {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqliteCatalogue::open(&folder.path().join("catalogue.db")).await.unwrap();
+        let store = SqlCatalogue::open(&StoreUri::Sqlite(folder.path().join("catalogue.db"))).await.unwrap();
         folders.lock().unwrap().push(folder);
         Arc::new(store)
     })

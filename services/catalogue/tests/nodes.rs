@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use catalogue::{
     App, ops,
-    store::{ProductStore as _, SqliteCatalogue, StockStore as _},
+    store::{ProductStore as _, SqlCatalogue, StockStore as _},
 };
 use contract::{
     CallError, NoKey, OperationId, RequestId, Sku,
@@ -13,11 +13,12 @@ use contract::{
 };
 use rpc::{Client, ClientOptions, InProcess};
 use runtime::{Node, Seams, Secret};
+use store::StoreUri;
 use uuid::Uuid;
 
 struct Shop {
     _folder: tempfile::TempDir,
-    store: SqliteCatalogue,
+    store: SqlCatalogue,
     nodes: Vec<Node>,
     client: Client,
 }
@@ -38,7 +39,7 @@ impl Shop {
         let discovery = "static://a:1,b:2".parse().unwrap();
         let options = ClientOptions { deadline_default: Duration::from_secs(30), ..ClientOptions::default() };
         let client = Client::new(&nodes[0], Arc::new(transport), discovery, options);
-        let store = SqliteCatalogue::open(&path).await.unwrap();
+        let store = SqlCatalogue::open(&StoreUri::Sqlite(path.clone())).await.unwrap();
         Self { _folder: folder, store, nodes, client }
     }
 
@@ -63,7 +64,7 @@ impl Shop {
 
 async fn start_node(id: &str, path: &Path) -> (Node, App) {
     let node = Node::assemble("catalogue", id, Seams::system(), Secret::new("0123456789abcdef").unwrap()).unwrap();
-    let store = SqliteCatalogue::open(path).await.unwrap();
+    let store = SqlCatalogue::open(&StoreUri::Sqlite(path.into())).await.unwrap();
     store.put_missing(&catalogue::embedded().unwrap()).await.unwrap();
     let app = App::new(&node, store);
     (node, app)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ::store::{Replicated, Sqlite, StoreUri, replicated::ENTRIES_MAX};
+use ::store::{Replicated, StoreUri, replicated::ENTRIES_MAX};
 use clap::Args;
 use contract::{PrincipalId, SessionId, session::Session};
 use rpc::{Discovery, HttpTransport, Ops};
@@ -11,7 +11,7 @@ use runtime::{ListenerLimits, Node, NodeOptions, Seams};
 use crate::{
     operations,
     password::Hasher,
-    store::{AccountStore, MIGRATIONS, SessionStore, SqliteAccounts},
+    store::{AccountStore, SessionStore, SqlAccounts},
     throttle::Throttle,
 };
 
@@ -24,7 +24,7 @@ pub struct Options {
     /// What every node has.
     #[command(flatten)]
     pub node: NodeOptions,
-    /// Where accounts are kept: sqlite:///path/to/file.db, shared by the nodes of the family.
+    /// Where accounts are kept, the same for all sessions nodes: sqlite:///path/to/file.db or postgres://user@host/database.
     #[arg(long, env = "TRESTLE_ACCOUNTS", value_name = "URI")]
     pub accounts: StoreUri,
     /// Where sessions are kept: memory://, which the nodes of the family share by merge.
@@ -87,18 +87,13 @@ impl App {
     }
 
     async fn open(node: &Node, options: &Options, own_address: &str) -> anyhow::Result<Self> {
-        let StoreUri::Sqlite(path) = &options.accounts else {
-            anyhow::bail!(
-                "--accounts {}: accounts must outlive the node; use --accounts sqlite:///path/to/file.db",
-                options.accounts
-            );
-        };
         anyhow::ensure!(
             options.sessions == StoreUri::Memory,
             "--sessions {}: sessions are kept in memory and merged between nodes; use --sessions memory:// (and --peers)",
             options.sessions
         );
-        let accounts = SqliteAccounts::new(Sqlite::open(path, &MIGRATIONS).await?);
+        let accounts = SqlAccounts::open(&options.accounts).await;
+        let accounts = accounts.map_err(|error| anyhow::anyhow!("--accounts: {error}"))?;
         let transport = Arc::new(HttpTransport::new()?);
         let sessions =
             Replicated::<Session>::open(node, transport, options.peers.clone(), own_address, ENTRIES_MAX).await;

@@ -3,7 +3,7 @@
 
 pub mod conformance;
 mod memory;
-mod sqlite;
+mod sql;
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use contract::{
 };
 use store::StoreError;
 
-pub use sqlite::{MIGRATIONS, SqliteAccounts};
+pub use sql::SqlAccounts;
 
 /// Accounts: every node sees the same.
 #[derive(Debug)]

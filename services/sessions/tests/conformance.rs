@@ -5,8 +5,8 @@ use std::sync::Arc;
 use contract::session::Session;
 use rpc::InProcess;
 use runtime::{Node, Seams, Secret};
-use sessions::store::{AccountStore, MIGRATIONS, SessionStore, SqliteAccounts, conformance};
-use store::{Replicated, Sqlite};
+use sessions::store::{AccountStore, SessionStore, SqlAccounts, conformance};
+use store::{Replicated, StoreUri};
 
 #[tokio::test]
 async fn sqlite_keeps_accounts() {
@@ -15,7 +15,7 @@ async fn sqlite_keeps_accounts() {
     conformance::accounts(async || {
         let number = files.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let path = folder.path().join(format!("{number}.db"));
-        let open = async || Arc::new(SqliteAccounts::new(Sqlite::open(&path, &MIGRATIONS).await.unwrap()));
+        let open = async || Arc::new(SqlAccounts::open(&StoreUri::Sqlite(path.clone())).await.unwrap());
         let stores: [Arc<dyn AccountStore>; 2] = [open().await, open().await];
         stores
     })

@@ -10,11 +10,8 @@ use contract::{
 };
 use rpc::{Client, ClientOptions, InProcess};
 use runtime::{ManualClock, Node, Seams, Secret, SystemRandom};
-use sessions::{
-    App, Lives, ops,
-    store::{MIGRATIONS, SqliteAccounts},
-};
-use store::{Replicated, Sqlite};
+use sessions::{App, Lives, ops, store::SqlAccounts};
+use store::{Replicated, StoreUri};
 use uuid::Uuid;
 
 const EMAIL: &str = "ada@example.org";
@@ -45,8 +42,8 @@ impl Family {
         let node = self.node(address);
         let peers = Some("static://a:1,b:1".parse().unwrap());
         let data = Replicated::<Session>::open(&node, Arc::new(self.network.clone()), peers, address, 1_000).await;
-        let file = Sqlite::open(&self.folder.path().join("sessions.db"), &MIGRATIONS).await.unwrap();
-        let accounts = Arc::new(SqliteAccounts::new(file));
+        let file = StoreUri::Sqlite(self.folder.path().join("sessions.db"));
+        let accounts = Arc::new(SqlAccounts::open(&file).await.unwrap());
         let app = App::new(accounts, Arc::new(data.clone()), Lives::default(), node.seams.clone()).unwrap();
         self.network.add(address, ops(app).build(&node));
         data.start(&node);
@@ -184,8 +181,8 @@ async fn every_operation_of_the_family_is_served() {
     let family = Family::of(&[]).await;
     let node = family.node("a");
     let data = Replicated::<Session>::open(&node, Arc::new(InProcess::default()), None, "a:1", 10).await;
-    let file = Sqlite::open(&family.folder.path().join("sessions.db"), &MIGRATIONS).await.unwrap();
-    let accounts = Arc::new(SqliteAccounts::new(file));
+    let file = StoreUri::Sqlite(family.folder.path().join("sessions.db"));
+    let accounts = Arc::new(SqlAccounts::open(&file).await.unwrap());
     let served = ops(App::new(accounts, Arc::new(data), Lives::default(), node.seams.clone()).unwrap()).names();
     let ours = contract::OPERATIONS.iter().filter(|info| info.family == contract::Family::Sessions);
     let mut declared: Vec<_> = ours.map(|info| info.name).collect();

@@ -4,24 +4,30 @@
 //! drive one checkout, both send the same ids to the same ledgers and the second write to the row touches nothing.
 //!
 //! Here are the types they share; the operations follow a checkout's life: `claims` (find, open), `leases` (take,
-//! heartbeat, postpone, due), `ends` (complete, refuse), `outbox` (events, ack), `reads` (get, list, attention).
+//! heartbeat, postpone, nudge, due), `ends` (complete, refuse), `outbox` (events, ack), `attention` (attention, inspect,
+//! resolve, flag), `reads` (get, list).
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{CartId, Money, OpId, OperationId, PrincipalId, Sku, payments::PaymentToken};
 
+mod attention;
 mod claims;
 mod ends;
 mod leases;
 mod outbox;
 mod reads;
 
+pub use attention::{
+    Action, ActionRecord, AttemptRecord, Attention, AttentionDetail, AttentionItem, AttentionKind, Flag, Inspect,
+    NOTE_CHARS_MAX, NoItem, Resolve, ResolveRefusal,
+};
 pub use claims::{Find, Found, KeyReused, Open, OpenRefusal, Opened};
 pub use ends::{Complete, Refuse, RefuseReason};
-pub use leases::{Due, Heartbeat, Postpone, Take, Taken};
+pub use leases::{Due, Heartbeat, Nudge, Postpone, Take, Taken};
 pub use outbox::{Ack, Event, EventKind, Events};
-pub use reads::{Attention, AttentionItem, Get, List, OrderPage};
+pub use reads::{Get, List, OrderPage};
 
 /// Where an order stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,10 +140,12 @@ pub enum Answer {
         /// So many were left.
         available: u32,
     },
-    /// Closed by a person, without a charge.
+    /// Closed without a charge, because its time was over or by a person.
     Closed {
         /// The order that came to nothing.
         order: OperationId,
+        /// Whether it is proved that nothing was charged: nothing can have reached the provider. False if a person said so.
+        proven: bool,
     },
 }
 

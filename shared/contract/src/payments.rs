@@ -1,8 +1,17 @@
 //! Operations of the payments family: the gateway to the third party.
+//!
+//! Here is the charge; `evidence` holds what is done when no charge will come or one must go back, `proof` what the
+//! provider says by itself: its events and its ledger.
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AtLeastOnce, ExactlyOnce, Family, Money, Operation, OperationId, catalogue::example_operation};
+use crate::{ExactlyOnce, Family, Money, Operation, OperationId, catalogue::example_operation};
+
+mod evidence;
+mod proof;
+
+pub use evidence::{Attest, AttestRefusal, Close, CloseRefusal, Evidence, Refund, RefundRefusal, RefundStatus};
+pub use proof::{ChargeRecord, Inspect, Mismatch, Observe, Reconcile};
 
 /// The customer's means of payment as the provider named it. Never logged, never returned.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +60,12 @@ pub enum ChargeStatus {
         /// When asking again makes sense.
         retry_after_ms: i64,
     },
+    /// The provider's window is over and its permanent look-up shows no charge. No proof that there is none: close it, or
+    /// ask a person.
+    Lapsed {
+        /// What was seen, for the operator.
+        reason: String,
+    },
 }
 
 /// Why the gateway did not try.
@@ -61,6 +76,8 @@ pub enum ChargeRefusal {
     Closed,
     /// The same id came with another amount, token or time: a bug in the caller.
     IdReused,
+    /// `not_after_ms` lies further ahead than the provider is known to remember keys (CO-8): a wrong setting.
+    WindowTooLong,
 }
 
 impl Operation for Charge {
@@ -79,36 +96,5 @@ impl Operation for Charge {
             token: PaymentToken("tok_ok".to_owned()),
             not_after_ms: 1_790_000_000_000,
         }
-    }
-}
-
-/// Makes sure that a checkout which will not be charged never is: leaves a mark that refuses a later charge.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Close {
-    /// The checkout.
-    pub operation: OperationId,
-}
-
-/// Why it could not be closed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CloseRefusal {
-    /// Money was taken.
-    Charged,
-    /// Something may have been sent and could still take effect: time must pass, or evidence be given.
-    MayStillHappen,
-}
-
-impl Operation for Close {
-    const NAME: &'static str = "payments.close";
-    const FAMILY: Family = Family::Payments;
-    const WHY: &'static str = "leaves one mark however often it is sent";
-    type Reply = ();
-    type Refusal = CloseRefusal;
-    type Retry = AtLeastOnce;
-
-    fn example() -> Self {
-        Self { operation: example_operation() }
     }
 }

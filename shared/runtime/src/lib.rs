@@ -1,6 +1,8 @@
 //! What every node's `main` needs, so that seven of them can be twenty lines each and read alike.
 #![warn(missing_docs)]
 
+pub mod bugs;
+pub mod crash;
 mod health;
 mod listener;
 mod metrics;
@@ -9,6 +11,7 @@ mod seams;
 mod tasks;
 mod telemetry;
 
+pub use bugs::bug;
 pub use health::{BuildInfo, Readiness};
 pub use listener::{ListenerLimits, bind, serve};
 pub use metrics::Metrics;

@@ -8,6 +8,9 @@ pub enum StoreError {
     /// Nothing was changed: the transaction was not committed.
     #[error("store: {0}")]
     NotExecuted(String),
+    /// Nothing was changed: another transaction was in the way, and the same one may well succeed now.
+    #[error("store: met another transaction: {0}")]
+    Conflict(String),
     /// The commit was sent and no answer came: the change may be there (E13).
     #[error("store: the commit's outcome is unknown: {0}")]
     Unknown(String),
@@ -21,26 +24,50 @@ impl StoreError {
     #[must_use]
     pub fn at_commit(error: &sqlx::Error) -> Self {
         match error {
-            // Busy, full or against a constraint: the database rolled back before its commit record was on the disk. Any
-            // other answer, above all a failed fsync, may have left the record there for the next recovery to find.
-            sqlx::Error::Database(answer) if is_before_the_record(answer.code().as_deref()) => {
-                Self::NotExecuted(answer.to_string())
-            }
+            sqlx::Error::Database(answer) => match answer.code().as_deref().map_or(Proof::Nothing, proof) {
+                Proof::Met => Self::Conflict(answer.to_string()),
+                Proof::RolledBack => Self::NotExecuted(answer.to_string()),
+                Proof::Nothing => Self::Unknown(answer.to_string()),
+            },
             other => Self::Unknown(other.to_string()),
         }
     }
 }
 
-/// By SQLite's result code, whose low byte is the primary one.
-fn is_before_the_record(code: Option<&str>) -> bool {
-    let primary = code.and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff);
-    matches!(primary, Some(5 | 13 | 19))
+/// What a database's answer to COMMIT proves.
+enum Proof {
+    /// Rolled back, because of another transaction.
+    Met,
+    /// Rolled back before the commit record was on the disk.
+    RolledBack,
+    /// Nothing: above all a failed fsync may have left the record there for the next recovery to find.
+    Nothing,
+}
+
+/// SQLite's codes are numbers of up to four digits, whose low byte is the primary code; PostgreSQL's have five
+/// characters, the first two of which are the class.
+fn proof(code: &str) -> Proof {
+    match code {
+        "40001" | "40P01" | "23505" => Proof::Met,
+        // A constraint; a transaction that had failed before; not enough of some resource.
+        _ if code.len() == 5 && ["23", "25", "40"].contains(&&code[..2]) => Proof::RolledBack,
+        _ if code.len() == 5 => Proof::Nothing,
+        // Busy, full, constraint.
+        _ => match code.parse::<u32>().map(|code| code & 0xff) {
+            Ok(5 | 13 | 19) => Proof::RolledBack,
+            _ => Proof::Nothing,
+        },
+    }
 }
 
 /// Any failure before COMMIT: the transaction is rolled back, so nothing happened.
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        Self::NotExecuted(error.to_string())
+        let code = error.as_database_error().and_then(|answer| answer.code());
+        match code.as_deref().map(proof) {
+            Some(Proof::Met) => Self::Conflict(error.to_string()),
+            _ => Self::NotExecuted(error.to_string()),
+        }
     }
 }
 
@@ -53,8 +80,27 @@ impl From<serde_json::Error> for StoreError {
 impl<R> From<StoreError> for CallError<R> {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::NotExecuted(_) => Self::NotExecuted(error.to_string()),
+            StoreError::NotExecuted(_) | StoreError::Conflict(_) => Self::NotExecuted(error.to_string()),
             StoreError::Unknown(_) | StoreError::Corrupt(_) => Self::Unknown(error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_listed_codes_prove_a_rollback() {
+        for code in ["40001", "40P01", "23505"] {
+            assert!(matches!(proof(code), Proof::Met), "{code}");
+        }
+        for code in ["5", "13", "19", "517", "2067", "23514", "25P02"] {
+            assert!(matches!(proof(code), Proof::RolledBack), "{code}");
+        }
+        // SQLite: input/output errors. PostgreSQL: shut down, crashed, failed inside, connection lost, out of memory.
+        for code in ["10", "1034", "57P01", "57P02", "58030", "XX000", "08006", "53200", ""] {
+            assert!(matches!(proof(code), Proof::Nothing), "{code}");
         }
     }
 }

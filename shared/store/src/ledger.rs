@@ -6,15 +6,15 @@
 //!
 //! ```sql
 //! CREATE TABLE ledger (
-//!     request_id TEXT PRIMARY KEY, fingerprint BLOB NOT NULL, answer TEXT NOT NULL, created_at_ms INTEGER NOT NULL
+//!     request_id TEXT PRIMARY KEY, fingerprint BLOB NOT NULL, -- BYTEA in PostgreSQL
+//!     answer TEXT NOT NULL, created_at_ms INTEGER NOT NULL
 //! );
 //! ```
 
 use contract::Once;
 use serde::{Serialize, de::DeserializeOwned};
-use sqlx::SqliteConnection;
 
-use crate::StoreError;
+use crate::{Link, StoreError, sql};
 
 /// What a request id stands for.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,11 +31,9 @@ pub enum Claim<T> {
 ///
 /// # Errors
 /// [`StoreError`] of the database, or of an answer that cannot be read back.
-pub async fn claim<T: DeserializeOwned>(tx: &mut SqliteConnection, once: &Once) -> Result<Claim<T>, StoreError> {
-    let row: Option<(Vec<u8>, String)> = sqlx::query_as("SELECT fingerprint, answer FROM ledger WHERE request_id = $1")
-        .bind(once.id().as_str())
-        .fetch_optional(tx)
-        .await?;
+pub async fn claim<T: DeserializeOwned>(tx: &mut Link, once: &Once) -> Result<Claim<T>, StoreError> {
+    let select = sql("SELECT fingerprint, answer FROM ledger WHERE request_id = $1").bind(once.id().as_str());
+    let row: Option<(Vec<u8>, String)> = tx.optional(select).await?;
     match row {
         None => Ok(Claim::Fresh),
         Some((fingerprint, _)) if fingerprint != once.fingerprint().as_bytes() => Ok(Claim::OtherBody),
@@ -46,15 +44,14 @@ pub async fn claim<T: DeserializeOwned>(tx: &mut SqliteConnection, once: &Once) 
 /// Records the answer in the transaction of the effect.
 ///
 /// # Errors
-/// [`StoreError`] of the database; a second row for one id is one (the transaction then rolls the effect back).
-pub async fn settle<T: Serialize>(tx: &mut SqliteConnection, once: &Once, answer: &T) -> Result<(), StoreError> {
-    let insert = "INSERT INTO ledger (request_id, fingerprint, answer, created_at_ms) \
-                  VALUES ($1, $2, $3, CAST(unixepoch('subsec') * 1000 AS INTEGER))";
-    sqlx::query(insert)
+/// [`StoreError`] of the database; a second row for one id is one: the transaction rolls the effect back, and run again
+/// ([`crate::Database::retrying`]) it finds the first one's answer.
+pub async fn settle<T: Serialize>(tx: &mut Link, once: &Once, answer: &T) -> Result<(), StoreError> {
+    let insert = "INSERT INTO ledger (request_id, fingerprint, answer, created_at_ms) VALUES ($1, $2, $3, now_ms())";
+    let insert = sql(insert)
         .bind(once.id().as_str())
         .bind(once.fingerprint().as_bytes().as_slice())
-        .bind(serde_json::to_string(answer)?)
-        .execute(tx)
-        .await?;
+        .bind(serde_json::to_string(answer)?);
+    tx.execute(insert).await?;
     Ok(())
 }

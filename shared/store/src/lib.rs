@@ -2,13 +2,18 @@
 //! pieces that would otherwise be written five times.
 #![warn(missing_docs)]
 
+mod database;
 mod error;
 pub mod ledger;
+mod postgres;
 pub mod replicated;
-pub mod sqlite;
+mod sql;
+mod sqlite;
 mod uri;
 
+pub use database::{Database, Link, Migrations, Record};
 pub use error::StoreError;
 pub use replicated::Replicated;
+pub use sql::{Sql, Value, sql};
 pub use sqlite::Sqlite;
-pub use uri::{StoreUri, StoreUriError};
+pub use uri::{PostgresUri, StoreUri, StoreUriError};

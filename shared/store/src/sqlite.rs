@@ -30,9 +30,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::StoreError;
 
-/// Unix milliseconds by the database's clock, as an SQL expression (SEM-7).
-pub const NOW_MS: &str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
-
 /// Connections for reads.
 const READERS_MAX: u32 = 4;
 /// How long a writer waits for another process's write lock. Longer than any write takes, shorter than callers wait.

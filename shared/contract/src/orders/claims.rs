@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Answer, Driver, OpenCheckout, OrderLine, Snapshot, example_driver};
+use super::{Answer, Driver, OpenCheckout, OrderLine, OrderState, Snapshot, example_driver};
 use crate::{
     AtLeastOnce, CartId, ExactlyOnce, Family, Fingerprint, Money, OpId, Operation, OperationId, PrincipalId, RequestId,
     catalogue::example_operation, payments::PaymentToken,
@@ -22,6 +22,13 @@ pub enum Found {
     },
     /// A checkout with this answer.
     Ended(Answer),
+    /// A checkout that ended so long ago that its answer is kept no more (IK-12). Never run again.
+    Expired {
+        /// Its id.
+        operation: OperationId,
+        /// Where it stands.
+        state: OrderState,
+    },
 }
 
 /// The key stands for another request.

@@ -28,7 +28,7 @@ impl Operation for Complete {
     }
 }
 
-/// Why a checkout comes to nothing. Both are definite: the catalogue's or the provider's recorded no.
+/// Why a checkout comes to nothing. All are definite.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefuseReason {
@@ -44,6 +44,8 @@ pub enum RefuseReason {
         /// Its code.
         code: String,
     },
+    /// Its time was over, and `payments.close` has proved that nothing can have reached the provider.
+    Closed,
 }
 
 /// Ends a checkout that came to nothing: state, stored answer and outbox in one transaction.

@@ -81,6 +81,8 @@ pub struct Postpone {
     pub reason: String,
     /// Earliest next try from now, 0 to 60,000.
     pub delay_ms: i64,
+    /// Whether a person must look now: the machine has found that it cannot find out.
+    pub attention: bool,
 }
 
 impl Operation for Postpone {
@@ -93,7 +95,28 @@ impl Operation for Postpone {
 
     fn example() -> Self {
         let (operation, driver) = (example_operation(), example_driver());
-        Self { operation, driver, reason: "provider: timeout".to_owned(), delay_ms: 250 }
+        Self { operation, driver, reason: "provider: timeout".to_owned(), delay_ms: 250, attention: false }
+    }
+}
+
+/// Makes an open checkout that waits for its next try due now: something new is known about it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nudge {
+    /// Which.
+    pub operation: OperationId,
+}
+
+impl Operation for Nudge {
+    const NAME: &'static str = "orders.nudge";
+    const FAMILY: Family = Family::Orders;
+    const WHY: &'static str = "due now is due now, however often it is said";
+    type Reply = ();
+    type Refusal = Never;
+    type Retry = AtLeastOnce;
+
+    fn example() -> Self {
+        Self { operation: example_operation() }
     }
 }
 

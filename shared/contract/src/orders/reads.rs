@@ -1,49 +1,10 @@
-//! Reads for customers and operators.
+//! Reads for customers.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{NotFound, Order};
-use crate::{
-    AtLeastOnce, Family, Money, Operation, OperationId, PrincipalId, catalogue::example_operation, sessions::Never,
-};
-
-/// One checkout that waits for a person.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AttentionItem {
-    /// Which; also the provider's key and reference.
-    pub operation: OperationId,
-    /// Why it came here.
-    pub reason: String,
-    /// How much is at stake.
-    pub amount: Money,
-    /// Unix milliseconds when the checkout was opened.
-    pub created_at_ms: i64,
-    /// How often it was tried.
-    pub attempts: u32,
-}
-
-/// Lists the needs-attention queue, oldest first.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Attention {
-    /// 1 to 100.
-    pub limit: u32,
-}
-
-impl Operation for Attention {
-    const NAME: &'static str = "orders.attention";
-    const FAMILY: Family = Family::Orders;
-    const WHY: &'static str = "a read";
-    type Reply = Vec<AttentionItem>;
-    type Refusal = Never;
-    type Retry = AtLeastOnce;
-
-    fn example() -> Self {
-        Self { limit: 20 }
-    }
-}
+use crate::{AtLeastOnce, Family, Operation, OperationId, PrincipalId, catalogue::example_operation, sessions::Never};
 
 /// Reads one order of a principal.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -45,7 +45,7 @@ pub enum CheckoutReply {
     },
 }
 
-/// Why a checkout was not begun (or, for the last two, not joined).
+/// Why a checkout was not begun (or, for the last three, not joined).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckoutRefusal {
@@ -64,6 +64,13 @@ pub enum CheckoutRefusal {
     CartClaimed {
         /// That checkout.
         order: OperationId,
+    },
+    /// It ended so long ago that its answer is kept no more; look at the order (IK-12).
+    ResultExpired {
+        /// Which order to look at.
+        order: OperationId,
+        /// Where it stands.
+        state: OrderState,
     },
     /// The same request is being worked on: ask again.
     InProgress {

@@ -1,37 +1,40 @@
-//! The catalogue in one SQLite file.
+//! The catalogue in a relational database.
 //!
-//! Every change holds the write lock from its start (`Sqlite::begin`), so changes come one after another, whichever
-//! node they come from. The conditions in the statements do not rely on that: they would also hold under READ COMMITTED.
+//! On SQLite every change holds the write lock from its start. On PostgreSQL changes run side by side at READ COMMITTED:
+//! a reservation's row is locked before it is judged, two first requests for one operation meet in its unique row (and
+//! the one that comes second is run again), and stock is taken in order of sku, so that two orders for the same
+//! products cannot wait for each other in a circle.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use contract::{
     Money, Once, OperationId, Sku,
     catalogue::{EndRefusal, Product, ReserveRefusal},
 };
-use sqlx::{Connection as _, SqliteConnection, migrate::Migrator};
 use store::{
-    Sqlite, StoreError,
+    Database, Link, Migrations, StoreError, StoreUri,
     ledger::{self, Claim},
+    sql,
 };
 
 use super::{Level, Placed, ProductStore, StockStore};
 use crate::NewProduct;
 
-static MIGRATIONS: Migrator = sqlx::migrate!();
+static MIGRATIONS: Migrations =
+    Migrations { sqlite: sqlx::migrate!("migrations/sqlite"), postgres: sqlx::migrate!("migrations/postgres") };
 
-/// A catalogue in one SQLite file. Clones share its connections.
+/// A catalogue in a relational database. Clones share its connections.
 #[derive(Clone, Debug)]
-pub struct SqliteCatalogue(Sqlite);
+pub struct SqlCatalogue(Database);
 
-impl SqliteCatalogue {
-    /// Opens the file; makes it and its tables if need be.
+impl SqlCatalogue {
+    /// Opens the database; makes the tables if need be.
     ///
     /// # Errors
-    /// When the file cannot be opened or migrated; the message names it.
-    pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        Sqlite::open(path, &MIGRATIONS).await.map(Self)
+    /// When it cannot be opened or migrated; the message names it.
+    pub async fn open(uri: &StoreUri) -> Result<Self, StoreError> {
+        Database::open(uri, "catalogue", &MIGRATIONS).await.map(Self)
     }
 
     /// Ends a reservation: `reserved` becomes `to`, and `move_pieces` says where its pieces go.
@@ -41,67 +44,32 @@ impl SqliteCatalogue {
         to: &'static str,
         move_pieces: &'static str,
     ) -> Result<Result<(), EndRefusal>, StoreError> {
+        self.0.retrying(|| self.end_once(operation, to, move_pieces)).await
+    }
+
+    async fn end_once(
+        &self,
+        operation: OperationId,
+        to: &'static str,
+        move_pieces: &'static str,
+    ) -> Result<Result<(), EndRefusal>, StoreError> {
         let mut tx = self.0.begin().await?;
         match state(&mut tx, operation).await?.as_deref() {
             Some("reserved") => {
-                sqlx::query(move_pieces).bind(operation.to_string()).execute(&mut *tx).await?;
+                tx.execute(sql(move_pieces).bind(operation.to_string())).await?;
                 set_state(&mut tx, operation, to).await?;
             }
             Some(ended) if ended == to => return Ok(Ok(())),
             Some(_) => return Ok(Err(EndRefusal::EndedOtherwise)),
-            None if to == "released" => set_state(&mut tx, operation, to).await?,
+            // A mark that keeps a late reservation out.
+            None if to == "released" => insert_state(&mut tx, operation, to).await?,
             None => return Ok(Err(EndRefusal::NotReserved)),
         }
-        Sqlite::commit(tx).await?;
+        Database::commit(tx).await?;
         Ok(Ok(()))
     }
-}
 
-#[async_trait]
-impl ProductStore for SqliteCatalogue {
-    async fn put_missing(&self, products: &[NewProduct]) -> Result<usize, StoreError> {
-        let insert = "INSERT INTO products (sku, position, title, creator, category, description, price_minor, stocked, \
-                      available, reserved, sold) \
-                      SELECT $1, coalesce((SELECT max(position) FROM products), 0) + 1, $2, $3, $4, $5, $6, $7, $7, 0, 0 \
-                      WHERE true ON CONFLICT (sku) DO NOTHING";
-        let mut tx = self.0.begin().await?;
-        let mut added = 0;
-        for product in products {
-            let done = sqlx::query(insert)
-                .bind(product.sku.as_str())
-                .bind(&product.title)
-                .bind(&product.creator)
-                .bind(&product.category)
-                .bind(&product.description)
-                .bind(product.price_minor)
-                .bind(product.stock)
-                .execute(&mut *tx)
-                .await?;
-            added += usize::from(done.rows_affected() == 1);
-        }
-        Sqlite::commit(tx).await?;
-        Ok(added)
-    }
-
-    async fn all(&self) -> Result<Vec<Placed>, StoreError> {
-        let select = "SELECT position, sku, title, creator, category, description, price_minor, available \
-                      FROM products ORDER BY position";
-        let rows: Vec<(i64, String, String, String, String, String, i64, i64)> =
-            sqlx::query_as(select).fetch_all(self.0.reader()).await?;
-        rows.into_iter()
-            .map(|(position, sku, title, creator, category, description, price_minor, available)| {
-                let sku = sku_of(sku)?;
-                let (price, available) = (Money::gbp(price_minor), pieces(available));
-                let product = Product { sku, title, creator, category, description, price, available };
-                Ok(Placed { position, product })
-            })
-            .collect()
-    }
-}
-
-#[async_trait]
-impl StockStore for SqliteCatalogue {
-    async fn reserve(
+    async fn reserve_once(
         &self,
         once: &Once,
         operation: OperationId,
@@ -119,8 +87,65 @@ impl StockStore for SqliteCatalogue {
             Some(_) => Err(ReserveRefusal::Ended),
         };
         ledger::settle(&mut tx, once, &answer).await?;
-        Sqlite::commit(tx).await?;
+        Database::commit(tx).await?;
         Ok(answer)
+    }
+
+    async fn put_missing_once(&self, products: &[NewProduct]) -> Result<usize, StoreError> {
+        let insert = "INSERT INTO products (sku, position, title, creator, category, description, price_minor, stocked, \
+                      available, reserved, sold) \
+                      SELECT $1, coalesce((SELECT max(position) FROM products), 0) + 1, $2, $3, $4, $5, $6, $7, $7, 0, 0 \
+                      WHERE true ON CONFLICT (sku) DO NOTHING";
+        let mut tx = self.0.begin().await?;
+        let mut added = 0;
+        for product in products {
+            let insert = sql(insert)
+                .bind(product.sku.as_str())
+                .bind(&product.title)
+                .bind(&product.creator)
+                .bind(&product.category)
+                .bind(&product.description)
+                .bind(product.price_minor)
+                .bind(product.stock);
+            added += usize::from(tx.execute(insert).await? == 1);
+        }
+        Database::commit(tx).await?;
+        Ok(added)
+    }
+}
+
+#[async_trait]
+impl ProductStore for SqlCatalogue {
+    async fn put_missing(&self, products: &[NewProduct]) -> Result<usize, StoreError> {
+        // Nodes that start together put the same products: they meet in the unique sku and position.
+        self.0.retrying(|| self.put_missing_once(products)).await
+    }
+
+    async fn all(&self) -> Result<Vec<Placed>, StoreError> {
+        let select = "SELECT position, sku, title, creator, category, description, price_minor, available \
+                      FROM products ORDER BY position";
+        let rows: Vec<(i64, String, String, String, String, String, i64, i64)> =
+            self.0.reader().await?.all(sql(select)).await?;
+        rows.into_iter()
+            .map(|(position, sku, title, creator, category, description, price_minor, available)| {
+                let sku = sku_of(sku)?;
+                let (price, available) = (Money::gbp(price_minor), pieces(available));
+                let product = Product { sku, title, creator, category, description, price, available };
+                Ok(Placed { position, product })
+            })
+            .collect()
+    }
+}
+
+#[async_trait]
+impl StockStore for SqlCatalogue {
+    async fn reserve(
+        &self,
+        once: &Once,
+        operation: OperationId,
+        lines: &BTreeMap<Sku, u32>,
+    ) -> Result<Result<(), ReserveRefusal>, StoreError> {
+        self.0.retrying(|| self.reserve_once(once, operation, lines)).await
     }
 
     async fn release(&self, operation: OperationId) -> Result<Result<(), EndRefusal>, StoreError> {
@@ -137,7 +162,7 @@ impl StockStore for SqliteCatalogue {
 
     async fn levels(&self) -> Result<Vec<Level>, StoreError> {
         let select = "SELECT sku, stocked, available, reserved, sold FROM products ORDER BY sku";
-        let rows: Vec<(String, i64, i64, i64, i64)> = sqlx::query_as(select).fetch_all(self.0.reader()).await?;
+        let rows: Vec<(String, i64, i64, i64, i64)> = self.0.reader().await?.all(sql(select)).await?;
         rows.into_iter()
             .map(|(sku, stocked, available, reserved, sold)| {
                 Ok(Level { sku: sku_of(sku)?, stocked, available, reserved, sold })
@@ -149,53 +174,53 @@ impl StockStore for SqliteCatalogue {
 /// All lines or none: a savepoint takes back what was taken before the line that cannot be had, and leaves the outer
 /// transaction to remember the refusal.
 async fn take_lines(
-    tx: &mut SqliteConnection,
+    tx: &mut Link,
     operation: OperationId,
     lines: &BTreeMap<Sku, u32>,
 ) -> Result<Result<(), ReserveRefusal>, StoreError> {
     let take = "UPDATE products SET available = available - $2, reserved = reserved + $2 \
                 WHERE sku = $1 AND available >= $2";
     let insert = "INSERT INTO reservation_lines (operation, sku, quantity) VALUES ($1, $2, $3)";
-    let mut all = tx.begin().await?;
-    set_state(&mut all, operation, "reserved").await?;
+    tx.execute(sql("SAVEPOINT lines")).await?;
+    insert_state(tx, operation, "reserved").await?;
     for (sku, quantity) in lines {
-        let taken = sqlx::query(take).bind(sku.as_str()).bind(quantity).execute(&mut *all).await?;
-        if taken.rows_affected() != 1 {
-            all.rollback().await?;
+        if tx.execute(sql(take).bind(sku.as_str()).bind(*quantity)).await? != 1 {
+            tx.execute(sql("ROLLBACK TO SAVEPOINT lines")).await?;
             let available = available(tx, sku).await?;
             return Ok(Err(ReserveRefusal::OutOfStock { sku: sku.clone(), available }));
         }
-        sqlx::query(insert).bind(operation.to_string()).bind(sku.as_str()).bind(quantity).execute(&mut *all).await?;
+        tx.execute(sql(insert).bind(operation.to_string()).bind(sku.as_str()).bind(*quantity)).await?;
     }
-    all.commit().await?;
     Ok(Ok(()))
 }
 
-async fn available(tx: &mut SqliteConnection, sku: &Sku) -> Result<u32, StoreError> {
-    let row: Option<(i64,)> =
-        sqlx::query_as("SELECT available FROM products WHERE sku = $1").bind(sku.as_str()).fetch_optional(tx).await?;
+async fn available(tx: &mut Link, sku: &Sku) -> Result<u32, StoreError> {
+    let select = sql("SELECT available FROM products WHERE sku = $1").bind(sku.as_str());
+    let row: Option<(i64,)> = tx.optional(select).await?;
     Ok(row.map_or(0, |(available,)| pieces(available)))
 }
 
-async fn state(tx: &mut SqliteConnection, operation: OperationId) -> Result<Option<String>, StoreError> {
-    let row: Option<(String,)> = sqlx::query_as("SELECT state FROM reservations WHERE operation = $1")
-        .bind(operation.to_string())
-        .fetch_optional(tx)
-        .await?;
+async fn state(tx: &mut Link, operation: OperationId) -> Result<Option<String>, StoreError> {
+    let select = sql("SELECT state FROM reservations WHERE operation = $1 FOR UPDATE").bind(operation.to_string());
+    let row: Option<(String,)> = tx.optional(select).await?;
     Ok(row.map(|(state,)| state))
 }
 
+/// The unique row decides between two that come first.
+async fn insert_state(tx: &mut Link, operation: OperationId, to: &'static str) -> Result<(), StoreError> {
+    let insert = "INSERT INTO reservations (operation, state, changed_at_ms) VALUES ($1, $2, now_ms())";
+    tx.execute(sql(insert).bind(operation.to_string()).bind(to)).await?;
+    Ok(())
+}
+
 /// Only an open reservation changes its state; the condition is the compare-and-set of CO-3.
-async fn set_state(tx: &mut SqliteConnection, operation: OperationId, to: &'static str) -> Result<(), StoreError> {
-    let set = "INSERT INTO reservations (operation, state, changed_at_ms) \
-               VALUES ($1, $2, CAST(unixepoch('subsec') * 1000 AS INTEGER)) \
-               ON CONFLICT (operation) DO UPDATE SET state = excluded.state, changed_at_ms = excluded.changed_at_ms \
-               WHERE reservations.state = 'reserved'";
-    let done = sqlx::query(set).bind(operation.to_string()).bind(to).execute(tx).await?;
-    if done.rows_affected() == 1 {
+async fn set_state(tx: &mut Link, operation: OperationId, to: &'static str) -> Result<(), StoreError> {
+    let set =
+        "UPDATE reservations SET state = $2, changed_at_ms = now_ms() WHERE operation = $1 AND state = 'reserved'";
+    if tx.execute(sql(set).bind(operation.to_string()).bind(to)).await? == 1 {
         Ok(())
     } else {
-        Err(StoreError::NotExecuted(format!("reservation {operation} changed under its own lock")))
+        Err(StoreError::Conflict(format!("reservation {operation} changed meanwhile")))
     }
 }
 
