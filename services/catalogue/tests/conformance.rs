@@ -1,9 +1,13 @@
 //! The suite of `catalogue::conformance` on every back end.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU32, Ordering},
+};
 
 use catalogue::{conformance, store::SqlCatalogue};
 use store::StoreUri;
+use testkit::postgres::Postgres;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite() {
@@ -14,6 +18,16 @@ async fn sqlite() {
         let store = SqlCatalogue::open(&StoreUri::Sqlite(folder.path().join("catalogue.db"))).await.unwrap();
         folders.lock().unwrap().push(folder);
         Arc::new(store)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres() {
+    let (server, databases) = (Postgres::fast(), AtomicU32::new(0));
+    conformance::suite(async || {
+        let uri = server.create_database(&format!("shop_{}", databases.fetch_add(1, Ordering::Relaxed)));
+        Arc::new(SqlCatalogue::open(&uri.parse().unwrap()).await.unwrap())
     })
     .await;
 }

@@ -93,7 +93,7 @@ impl App {
             options.sessions
         );
         let accounts = SqlAccounts::open(&options.accounts).await;
-        let accounts = accounts.map_err(|error| anyhow::anyhow!("--accounts: {error}"))?;
+        let accounts = accounts.map_err(|error| anyhow::anyhow!("--accounts {}: {error}", options.accounts))?;
         let transport = Arc::new(HttpTransport::new()?);
         let sessions =
             Replicated::<Session>::open(node, transport, options.peers.clone(), own_address, ENTRIES_MAX).await;
@@ -174,7 +174,7 @@ mod tests {
             (["--accounts", "sqlite://a.db", "--sessions", "sqlite://s.db"], "--sessions sqlite://s.db"),
         ] {
             let error = App::open(&node, &options(&arguments).unwrap(), "127.0.0.1:1").await.unwrap_err().to_string();
-            assert!(error.contains(named) && error.contains("use --"), "{error}");
+            assert!(error.contains(named) && error.contains("use "), "{error}");
         }
     }
 

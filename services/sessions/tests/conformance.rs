@@ -23,6 +23,20 @@ async fn sqlite_keeps_accounts() {
 }
 
 #[tokio::test]
+async fn postgres_keeps_accounts() {
+    let server = testkit::postgres::Postgres::fast();
+    let databases = std::sync::atomic::AtomicU32::new(0);
+    conformance::accounts(async || {
+        let number = databases.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let uri: StoreUri = server.create_database(&format!("shop_{number}")).parse().unwrap();
+        let open = async || Arc::new(SqlAccounts::open(&uri).await.unwrap());
+        let stores: [Arc<dyn AccountStore>; 2] = [open().await, open().await];
+        stores
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn memory_keeps_sessions() {
     conformance::sessions(async || {
         let node = Node::assemble("sessions", "1", Seams::system(), Secret::new("0123456789abcdef").unwrap()).unwrap();

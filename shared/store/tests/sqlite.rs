@@ -7,7 +7,7 @@ use store::Sqlite;
 use tokio::task::JoinSet;
 
 async fn open(path: &Path) -> Sqlite {
-    Sqlite::open(path, &sqlx::migrate!("tests/migrations")).await.unwrap()
+    Sqlite::open(path, &sqlx::migrate!("tests/migrations/sqlite")).await.unwrap()
 }
 
 /// Reads before it writes: without the write lock from the start, two would read the same value.
