@@ -1,4 +1,4 @@
-//! Every answer to `POST /charges`, in one table: status, code, and what the caller may conclude.
+//! Every answer to `POST /charges` and `POST /refunds`, in one table: status, code, and what the caller may conclude.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::book::{Entry, Outcome};
+use crate::book::{Entry, Outcome, RefundEntry};
 use crate::clock;
 use crate::request::Amount;
 
@@ -26,6 +26,14 @@ pub(crate) enum Answer {
     InProgress,
     /// 409, definite: not charged under this key; the reference was charged under another.
     ReferenceUsed,
+    /// 200: refunded, now or before.
+    Refunded(Arc<RefundEntry>),
+    /// 404: not refunded; no charge carries the reference so far.
+    NotFound,
+    /// 409, definite: not refunded under this key; the charge was refunded under another.
+    AlreadyRefunded,
+    /// 422: not refunded; only the whole amount of the charge can be.
+    NotWhole,
     /// 429: nothing happened.
     RateLimited,
     /// 503: nothing happened.
@@ -38,10 +46,21 @@ pub(crate) enum Answer {
     HangUp,
 }
 
+/// Not proof of "not charged": a request may still be on its way here.
+pub(crate) const NO_CHARGE: &str = "no charge carries this reference so far";
+
 /// Marks a response that must not be sent; the server closes its connection instead.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("the connection is closed without an answer")]
 pub(crate) struct HangUp;
+
+/// A refund as `POST /refunds` shows it.
+#[derive(Debug, Serialize)]
+struct Refund<'a> {
+    id: String,
+    reference: &'a str,
+    amount: &'a Amount,
+}
 
 /// A charge as `POST /charges` and `GET /charges/by-reference/{reference}` show it.
 #[derive(Debug, Serialize)]
@@ -84,7 +103,21 @@ impl IntoResponse for Answer {
             Self::ReferenceUsed => {
                 error(StatusCode::CONFLICT, "reference_used", "another key has charged this reference")
             }
-            Self::RateLimited => retry_later(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many charges"),
+            Self::Refunded(entry) => {
+                let RefundEntry { request, .. } = &*entry;
+                let refund = Refund { id: entry.refund_id(), reference: &request.reference, amount: &request.amount };
+                Json(refund).into_response()
+            }
+            Self::NotFound => error(StatusCode::NOT_FOUND, "not_found", NO_CHARGE),
+            Self::AlreadyRefunded => {
+                error(StatusCode::CONFLICT, "already_refunded", "another key has refunded this charge")
+            }
+            Self::NotWhole => error(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "full_amount_only",
+                "only the whole amount of the charge can be refunded; send the amount that was charged",
+            ),
+            Self::RateLimited => retry_later(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many requests"),
             Self::Overloaded(why) => retry_later(StatusCode::SERVICE_UNAVAILABLE, "overloaded", why),
             Self::Failed => error(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "the provider failed"),
             Self::BadInput(why) => error(StatusCode::BAD_REQUEST, "bad_request", &why),

@@ -12,19 +12,24 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::answer;
-use crate::charges::{Provider, post_charge};
 use crate::clock;
 use crate::faults::{Faults, FaultsChange};
+use crate::handling::{post_charge, post_refund};
+use crate::provider::Provider;
+use crate::refunds::get_refunds;
 use crate::request::{Amount, BODY_MAX_BYTES};
 use crate::stats::Counts;
+use crate::webhooks::WebhookCounts;
 
 pub(crate) fn router(provider: Arc<Provider>) -> Router {
     Router::new()
         .route("/charges", post(post_charge))
         .route("/charges/by-reference/{reference}", get(charge_by_reference))
+        .route("/refunds", get(get_refunds).post(post_refund))
         .route("/ledger", get(ledger))
         .route("/stats", get(stats))
         .route("/admin/faults", get(faults).post(change_faults))
+        .route("/admin/reset-stats", post(reset_stats))
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
         .fallback(async || answer::error(StatusCode::NOT_FOUND, "not_found", "there is no such page"))
@@ -65,16 +70,32 @@ struct LedgerPage<'a> {
 }
 
 async fn charge_by_reference(State(provider): State<Arc<Provider>>, Path(reference): Path<String>) -> Response {
+    if !provider.faults.rules().permanent_reference {
+        let why = "references are not unique now (permanent_reference is off), so none can be looked up";
+        return answer::error(StatusCode::NOT_IMPLEMENTED, "not_supported", why);
+    }
     let entry = provider.book().by_reference(&reference);
     match entry {
         Some(entry) => answer::charge(&entry),
-        // Not proof of "not charged": a request may still be on its way here.
-        None => answer::error(StatusCode::NOT_FOUND, "not_found", "no charge carries this reference so far"),
+        None => answer::error(StatusCode::NOT_FOUND, "not_found", answer::NO_CHARGE),
     }
 }
 
-async fn stats(State(provider): State<Arc<Provider>>) -> Json<Counts> {
-    Json(provider.stats.counts())
+/// `GET /stats`.
+#[derive(Debug, Serialize)]
+struct StatsPage {
+    #[serde(flatten)]
+    requests: Counts,
+    webhooks: WebhookCounts,
+}
+
+async fn stats(State(provider): State<Arc<Provider>>) -> Json<StatsPage> {
+    Json(StatsPage { requests: provider.stats.counts(), webhooks: provider.webhooks.counts() })
+}
+
+/// Starts all counts anew; what is in flight or waiting stays counted.
+async fn reset_stats(State(provider): State<Arc<Provider>>) -> Json<StatsPage> {
+    Json(StatsPage { requests: provider.stats.reset(), webhooks: provider.webhooks.reset() })
 }
 
 async fn faults(State(provider): State<Arc<Provider>>) -> Json<Faults> {
@@ -86,7 +107,11 @@ async fn change_faults(State(provider): State<Arc<Provider>>, body: Bytes) -> Re
         .map_err(|error| format!("the body is not a change of faults: {error}"))
         .and_then(|change| provider.faults.change(&change));
     match changed {
-        Ok(faults) => Json(faults).into_response(),
+        Ok(faults) => {
+            // The hold may be over.
+            provider.webhooks.look_again();
+            Json(faults).into_response()
+        }
         Err(why) => answer::error(StatusCode::BAD_REQUEST, "bad_request", &why),
     }
 }

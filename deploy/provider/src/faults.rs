@@ -1,13 +1,20 @@
-//! Faults that an operator switches for all tokens, by `POST /admin/faults`.
+//! Everything an operator switches by `POST /admin/faults`: faults of all requests, promises that are not kept, and
+//! how webhooks are sent. In memory: a new start keeps every promise again.
 //!
-//! They apply before a request is looked at, so none of them has an effect on the ledger. The share of failures is
-//! exact instead of random: 25 percent is every fourth charge, which makes a run repeatable.
+//! The faults of requests apply before a request is looked at, so none of them has an effect on the ledger. The share
+//! of failures is exact instead of random: 25 percent is every fourth request, which makes a run repeatable.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::book::Rules;
 
 const PERCENT_MAX: u8 = 100;
+/// Most times that each event is sent.
+const COPIES_MAX: u8 = 5;
+/// Longest window of keys, in milliseconds: a year.
+const KEY_WINDOW_MAX_MS: i64 = 365 * 24 * 60 * 60 * 1_000;
 
 /// The settings, as `GET /admin/faults` shows them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -15,6 +22,30 @@ pub(crate) struct Faults {
     black_hole: bool,
     fail_rate_percent: u8,
     rate_limit: bool,
+    #[serde(flatten)]
+    rules: Rules,
+    #[serde(flatten)]
+    delivery: Delivery,
+}
+
+/// How webhooks are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Delivery {
+    /// Each event is sent that many times, 1 to `COPIES_MAX`.
+    #[serde(rename = "webhook_copies")]
+    pub(crate) copies: u8,
+    /// Events are held back for a while and sent in random order.
+    #[serde(rename = "webhook_shuffle")]
+    pub(crate) shuffle: bool,
+    /// Nothing is sent until this is switched off.
+    #[serde(rename = "webhook_hold")]
+    pub(crate) hold: bool,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self { copies: 1, shuffle: false, hold: false }
+    }
 }
 
 /// Body of `POST /admin/faults`; what is absent stays as it is.
@@ -24,9 +55,21 @@ pub(crate) struct FaultsChange {
     black_hole: Option<bool>,
     fail_rate_percent: Option<u8>,
     rate_limit: Option<bool>,
+    /// Null is a value here: keys are remembered for ever.
+    #[serde(default, deserialize_with = "present")]
+    key_window_ms: Option<Option<i64>>,
+    permanent_reference: Option<bool>,
+    enforce_not_after: Option<bool>,
+    webhook_copies: Option<u8>,
+    webhook_shuffle: Option<bool>,
+    webhook_hold: Option<bool>,
 }
 
-/// What a charge request meets.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<i64>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// What a request meets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     BlackHole,
@@ -51,10 +94,24 @@ impl FaultSwitches {
         self.lock().faults
     }
 
+    pub(crate) fn rules(&self) -> Rules {
+        self.lock().faults.rules
+    }
+
+    pub(crate) fn delivery(&self) -> Delivery {
+        self.lock().faults.delivery
+    }
+
     /// Applies a change whole or not at all.
     pub(crate) fn change(&self, change: &FaultsChange) -> Result<Faults, String> {
         if change.fail_rate_percent.is_some_and(|percent| percent > PERCENT_MAX) {
             return Err(format!("fail_rate_percent must be 0 to {PERCENT_MAX}"));
+        }
+        if change.webhook_copies.is_some_and(|copies| copies == 0 || copies > COPIES_MAX) {
+            return Err(format!("webhook_copies must be 1 to {COPIES_MAX}"));
+        }
+        if change.key_window_ms.flatten().is_some_and(|window_ms| !(1..=KEY_WINDOW_MAX_MS).contains(&window_ms)) {
+            return Err(format!("key_window_ms must be 1 to {KEY_WINDOW_MAX_MS} milliseconds, or null for ever"));
         }
         let mut state = self.lock();
         let before = state.faults;
@@ -62,6 +119,16 @@ impl FaultSwitches {
             black_hole: change.black_hole.unwrap_or(before.black_hole),
             fail_rate_percent: change.fail_rate_percent.unwrap_or(before.fail_rate_percent),
             rate_limit: change.rate_limit.unwrap_or(before.rate_limit),
+            rules: Rules {
+                key_window_ms: change.key_window_ms.unwrap_or(before.rules.key_window_ms),
+                permanent_reference: change.permanent_reference.unwrap_or(before.rules.permanent_reference),
+                enforce_not_after: change.enforce_not_after.unwrap_or(before.rules.enforce_not_after),
+            },
+            delivery: Delivery {
+                copies: change.webhook_copies.unwrap_or(before.delivery.copies),
+                shuffle: change.webhook_shuffle.unwrap_or(before.delivery.shuffle),
+                hold: change.webhook_hold.unwrap_or(before.delivery.hold),
+            },
         };
         if change.fail_rate_percent.is_some() {
             state.fail_debt_percent = 0;
@@ -69,7 +136,7 @@ impl FaultSwitches {
         Ok(state.faults)
     }
 
-    /// The fault of the next charge request, if any.
+    /// The fault of the next request, if any.
     pub(crate) fn next(&self) -> Option<Fault> {
         let mut state = self.lock();
         if state.faults.black_hole {
@@ -110,8 +177,17 @@ mod tests {
     fn a_bad_change_changes_nothing() {
         let switches = FaultSwitches::default();
         let before = switches.get();
-        let bad = FaultsChange { black_hole: Some(true), fail_rate_percent: Some(101), rate_limit: None };
-        assert!(switches.change(&bad).unwrap_err().contains("0 to 100"));
-        assert_eq!(switches.get(), before);
+        let bad = [
+            (r#"{"black_hole":true,"fail_rate_percent":101}"#, "0 to 100"),
+            (r#"{"black_hole":true,"webhook_copies":0}"#, "1 to 5"),
+            (r#"{"black_hole":true,"webhook_copies":6}"#, "1 to 5"),
+            (r#"{"black_hole":true,"key_window_ms":0}"#, "1 to 31536000000 milliseconds"),
+            (r#"{"black_hole":true,"key_window_ms":31536000001}"#, "1 to 31536000000 milliseconds"),
+        ];
+        for (change, expected) in bad {
+            let change: FaultsChange = serde_json::from_str(change).unwrap();
+            assert!(switches.change(&change).unwrap_err().contains(expected), "{change:?}");
+            assert_eq!(switches.get(), before);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The ledger file: one JSON line per decided key, appended and never changed.
+//! The ledger file: one JSON line per decided key or refund, appended and never changed.
 //!
 //! One writer owns the file and syncs several entries with one `sync_data` (group commit), because a sync per charge
 //! would make the provider the slowest part of every load test. Nobody hears of an entry before its sync, so kill -9
@@ -10,9 +10,10 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::book::{Book, Entry};
+use crate::book::{Book, Entry, RefundEntry};
 
 /// Entries that wait for the writer; more than charges can execute at once, so a full queue is a backstop only.
 pub(crate) const QUEUE_MAX: usize = 1_024;
@@ -33,10 +34,29 @@ pub(crate) enum LedgerError {
     Damaged { path: PathBuf, line: u64, reason: String },
 }
 
+/// What a line holds: `{"kind":"refund",...}` is a refund, a line without a kind is what a key of a charge came to.
+#[derive(Debug)]
+pub(crate) enum Record {
+    Charge(Arc<Entry>),
+    Refund(Arc<RefundEntry>),
+}
+
+/// The part of a line that says how to read the rest. Not an untagged enum: its errors could not name the damage.
+#[derive(Debug, Deserialize)]
+struct Probe {
+    kind: Option<Kind>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Refund,
+}
+
 /// An entry on its way to the disk.
 #[derive(Debug)]
 pub(crate) struct Job {
-    pub(crate) entry: Arc<Entry>,
+    pub(crate) record: Record,
     /// Told once the entry is on the disk; dropped untold if that failed.
     pub(crate) done: oneshot::Sender<()>,
 }
@@ -80,8 +100,8 @@ fn read(path: &Path, mut file: File) -> Result<Ledger, LedgerError> {
         number += 1;
         ended = line.ends_with(b"\n");
         let damaged = |reason| LedgerError::Damaged { path: path.to_owned(), line: number, reason };
-        match serde_json::from_slice::<Entry>(&line) {
-            Ok(entry) => book.replay(entry).map_err(damaged)?,
+        match replay(&mut book, &line) {
+            Ok(replayed) => replayed.map_err(damaged)?,
             Err(_) if !ended && (bytes as u64) < LINE_MAX_BYTES => {
                 file.set_len(good_bytes).and_then(|()| file.sync_data()).map_err(read_error)?;
                 warning = Some(format!("cut off a torn last line ({bytes} bytes) of the ledger {}", path.display()));
@@ -100,6 +120,14 @@ fn read(path: &Path, mut file: File) -> Result<Ledger, LedgerError> {
     Ok(Ledger { file, book, warning })
 }
 
+/// Hands one line to the book, which may refuse what it says. The outer error is a line that is none.
+fn replay(book: &mut Book, line: &[u8]) -> serde_json::Result<Result<(), String>> {
+    Ok(match serde_json::from_slice::<Probe>(line)?.kind {
+        None => book.replay(serde_json::from_slice(line)?),
+        Some(Kind::Refund) => book.replay_refund(serde_json::from_slice(line)?),
+    })
+}
+
 /// Writes entries until every sender of the queue is gone. Blocks, so it runs on a thread of its own.
 ///
 /// An error is final: after a failed sync nobody can say what is on the disk, except a new start that reads it.
@@ -109,7 +137,10 @@ pub(crate) fn write(mut file: File, mut queue: mpsc::Receiver<Job>) -> io::Resul
     while queue.blocking_recv_many(&mut jobs, BATCH_MAX) > 0 {
         lines.clear();
         for job in &jobs {
-            serde_json::to_writer(&mut lines, &*job.entry)?;
+            match &job.record {
+                Record::Charge(entry) => serde_json::to_writer(&mut lines, &**entry)?,
+                Record::Refund(entry) => serde_json::to_writer(&mut lines, &**entry)?,
+            }
             lines.push(b'\n');
         }
         file.write_all(&lines)?;

@@ -1,4 +1,4 @@
-//! A charge request: its wire form, its bounds, and the test tokens.
+//! The requests for a charge and for a refund: their wire form, their bounds, and the test tokens.
 //!
 //! Everything in the body is a parameter of the charge: the same key with any other value is `key_reused`. That
 //! includes `not_after_ms`; a caller that freezes its intent before the first send repeats the same value anyway, and
@@ -31,6 +31,16 @@ pub(crate) struct ChargeRequest {
 pub(crate) struct Amount {
     pub(crate) amount_minor: i64,
     pub(crate) currency: String,
+}
+
+/// Body of `POST /refunds`, and the parameters that the ledger remembers with each key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RefundRequest {
+    /// The reference of the charge.
+    pub(crate) reference: String,
+    /// The whole amount of the charge; the provider refunds no parts.
+    pub(crate) amount: Amount,
 }
 
 /// Test tokens; each names the provider's behaviour. "First" is meant per idempotency key.
@@ -68,15 +78,36 @@ impl ChargeRequest {
         }
         let request: Self =
             serde_json::from_slice(body).map_err(|error| format!("the body is not a charge: {error}"))?;
-        if request.amount.amount_minor <= 0 || request.amount.amount_minor > AMOUNT_MAX_MINOR {
+        request.amount.check()?;
+        check_name("reference", &request.reference)?;
+        Ok(request)
+    }
+}
+
+impl RefundRequest {
+    /// Reads and checks a body. The error is a sentence for the caller.
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, String> {
+        if body.len() > BODY_MAX_BYTES {
+            return Err(format!("the body is larger than {BODY_MAX_BYTES} bytes"));
+        }
+        let request: Self =
+            serde_json::from_slice(body).map_err(|error| format!("the body is not a refund: {error}"))?;
+        request.amount.check()?;
+        check_name("reference", &request.reference)?;
+        Ok(request)
+    }
+}
+
+impl Amount {
+    fn check(&self) -> Result<(), String> {
+        if self.amount_minor <= 0 || self.amount_minor > AMOUNT_MAX_MINOR {
             return Err(format!("amount.amount_minor must be 1 to {AMOUNT_MAX_MINOR} minor units"));
         }
-        let currency = request.amount.currency.as_bytes();
+        let currency = self.currency.as_bytes();
         if currency.len() != 3 || !currency.iter().all(u8::is_ascii_uppercase) {
             return Err("amount.currency must be three capital letters, for example GBP".to_owned());
         }
-        check_name("reference", &request.reference)?;
-        Ok(request)
+        Ok(())
     }
 }
 

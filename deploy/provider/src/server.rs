@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 use crate::answer::HangUp;
-use crate::charges::Provider;
+use crate::provider::Provider;
 
 /// Twice the charges at once, so that refusals, probes and audits still get through; further ones wait in the kernel.
 const CONNECTIONS_MAX: usize = 2_048;

@@ -1,9 +1,9 @@
-//! Counts of `POST /charges`, as its callers see them.
+//! Counts of `POST /charges` and `POST /refunds`, as the provider handles them.
 //!
-//! A request is in flight from its arrival until its answer is handed over or its caller is seen to hang up. Work
-//! that goes on without a caller (`tok_late`) does not count: the shop's promise is at most 50 *calls* at once, and
-//! this is its proof from outside. A caller that hangs up and calls again on a new connection can be seen as two for
-//! the moment it takes to notice.
+//! A request is in flight from its arrival until its handling ends, whether or not its caller is still there: a call
+//! that was given up takes as much of the provider as any other, and may still take effect. The shop's promise is at
+//! most 50 calls at once, and this is its proof from outside; a caller that hangs up and calls again at once is seen
+//! as two.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::http::StatusCode;
 use serde::Serialize;
 
-/// Name under which `by_status` counts requests that got no answer: held and closed, or left by their caller.
+/// Name under which `by_status` counts requests that got no answer: held and closed, or left by their caller before the end.
 const UNANSWERED: &str = "unanswered";
 
 /// `GET /stats`. Always `requests` = `in_flight` + the sum of `by_status`.
@@ -40,6 +40,14 @@ impl Stats {
 
     pub(crate) fn counts(&self) -> Counts {
         self.lock().clone()
+    }
+
+    /// Starts anew, with the requests in flight as the first.
+    pub(crate) fn reset(&self) -> Counts {
+        let mut counts = self.lock();
+        let in_flight = counts.in_flight;
+        *counts = Counts { in_flight, max_in_flight: in_flight, requests: in_flight, by_status: BTreeMap::new() };
+        counts.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
@@ -88,6 +96,9 @@ mod tests {
         let counts = stats.counts();
         assert_eq!((counts.requests, counts.in_flight, counts.max_in_flight), (3, 1, 2));
         assert_eq!(counts.by_status, [("200".to_owned(), 1), ("unanswered".to_owned(), 1)].into());
+        let counts = stats.reset();
+        assert_eq!((counts.requests, counts.in_flight, counts.max_in_flight), (1, 1, 1));
+        assert!(counts.by_status.is_empty());
         drop(third);
         assert_eq!(stats.counts().in_flight, 0);
     }

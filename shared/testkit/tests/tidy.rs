@@ -112,7 +112,7 @@ fn dependencies_point_one_way() {
             // The seams: who may speak SQL and HTTP directly.
             let adapter = match on {
                 "sqlx" => ["store", "sessions", "catalogue", "orders", "payments"].contains(&name),
-                "reqwest" => ["rpc", "payments", "trestle", "loadtest"].contains(&name) || in_tests,
+                "reqwest" => ["rpc", "payments", "provider", "trestle", "loadtest"].contains(&name) || in_tests,
                 "rand" => ["runtime", "loadtest"].contains(&name) || in_tests,
                 _ => true,
             };

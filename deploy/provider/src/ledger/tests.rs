@@ -7,8 +7,8 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Job, LedgerError, open, write};
-use crate::book::{Entry, Outcome};
+use super::{Job, LedgerError, Record, open, write};
+use crate::book::{Entry, Outcome, Rules};
 use crate::request::{Token, sample};
 
 fn entry(line: u64, outcome: Outcome) -> Entry {
@@ -18,6 +18,8 @@ fn entry(line: u64, outcome: Outcome) -> Entry {
         key: format!("key-{line}"),
         request: sample(Token::Ok, &format!("ref-{line}")),
         time_ms: 1_700_000_000_000,
+        key_again: false,
+        reference_again: false,
     }
 }
 
@@ -31,7 +33,7 @@ fn ledger_of_three() -> (TempDir, PathBuf) {
     let mut replies = Vec::new();
     for (line, outcome) in [(1, Outcome::Charged), (2, Outcome::Declined), (3, Outcome::TooLate)] {
         let (done, reply) = oneshot::channel();
-        sender.try_send(Job { entry: Arc::new(entry(line, outcome)), done }).unwrap();
+        sender.try_send(Job { record: Record::Charge(Arc::new(entry(line, outcome))), done }).unwrap();
         replies.push(reply);
     }
     drop(sender);
@@ -56,7 +58,7 @@ fn what_was_written_is_read_again() {
     assert_eq!(ledger.book.charges(), [Arc::new(entry(1, Outcome::Charged))]);
     for (line, outcome) in [(1, Outcome::Charged), (2, Outcome::Declined), (3, Outcome::TooLate)] {
         let expected = entry(line, outcome);
-        let admission = ledger.book.admit(&expected.key, &expected.request);
+        let admission = ledger.book.admit(&expected.key, &expected.request, 0, &Rules::default());
         assert_eq!(admission, crate::book::Admission::Decided(Arc::new(expected)));
     }
 }
@@ -131,6 +133,7 @@ fn the_longest_line_fits() {
     longest.request.reference = "\\".repeat(255);
     longest.request.token = Token::ChargeThenTimeout;
     longest.request.amount.amount_minor = i64::MIN;
+    (longest.key_again, longest.reference_again) = (true, true);
     (longest.request.not_after_ms, longest.time_ms) = (i64::MIN, i64::MIN);
     let bytes = serde_json::to_vec(&longest).unwrap().len() as u64 + 1;
     assert!(bytes < super::LINE_MAX_BYTES, "{bytes} bytes");

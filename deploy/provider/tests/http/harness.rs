@@ -88,6 +88,20 @@ impl Provider {
         read(self.charge_request(key, body)).await
     }
 
+    pub(crate) fn refund_request(&self, key: &str, body: &Value) -> RequestBuilder {
+        self.post("/refunds").header("Idempotency-Key", key).json(body)
+    }
+
+    pub(crate) async fn refund(&self, key: &str, body: &Value) -> (StatusCode, Value) {
+        read(self.refund_request(key, body)).await
+    }
+
+    pub(crate) async fn refunds(&self) -> Vec<Value> {
+        let (status, page) = read(self.get("/refunds")).await;
+        assert_eq!(status, StatusCode::OK);
+        page["refunds"].as_array().unwrap().clone()
+    }
+
     pub(crate) async fn ledger(&self) -> Vec<Value> {
         let (status, page) = read(self.get("/ledger")).await;
         assert_eq!(status, StatusCode::OK);
@@ -177,6 +191,10 @@ pub(crate) fn body(token: &str, reference: &str) -> Value {
         "reference": reference,
         "not_after_ms": NEVER_MS,
     })
+}
+
+pub(crate) fn refund_body(reference: &str, amount_minor: i64) -> Value {
+    json!({"reference": reference, "amount": {"amount_minor": amount_minor, "currency": "GBP"}})
 }
 
 /// `body` with another value at a JSON pointer.

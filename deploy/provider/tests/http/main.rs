@@ -2,7 +2,12 @@
 
 mod durability;
 mod faults;
+mod handling;
 mod harness;
 mod inputs;
 mod keys;
+mod promises;
+mod receiver;
+mod refunds;
 mod tokens;
+mod webhooks;
