@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{Args, value_parser};
 use rpc::Ops;
 use runtime::{ListenerLimits, Node, NodeOptions};
 use store::StoreUri;
 
 use crate::{
-    operations,
-    store::{OrderStore, Orders, SqliteOrders},
+    gauges, operations, reaper,
+    store::{OrderStore, Orders, Periods, SqlOrders},
 };
 
 /// Options of an orders node.
@@ -17,9 +17,42 @@ use crate::{
 pub struct Options {
     #[command(flatten)]
     pub node: NodeOptions,
-    /// Where orders live: sqlite:///path/to/orders.db, the same file for all orders nodes of a machine.
+    /// Where orders live, the same for all orders nodes: sqlite:///path/to/orders.db or postgres://user@host/database.
     #[arg(long, env = "TRESTLE_STORE", value_name = "URI")]
     pub store: StoreUri,
+    /// How long after a checkout was opened its charge may first be executed, in seconds. The same for all orders nodes, and
+    /// far below the time for which the payment provider remembers keys.
+    #[arg(long, env = "TRESTLE_CHARGE_WINDOW_S", default_value_t = 3_600, value_name = "SECONDS",
+          value_parser = value_parser!(i64).range(5..=43_200))]
+    pub charge_window_s: i64,
+    /// How long after its end repeats of a checkout get the stored answer, in seconds. The same for all orders nodes.
+    #[arg(long, env = "TRESTLE_RESULT_RETENTION_S", default_value_t = 86_400, value_name = "SECONDS",
+          value_parser = value_parser!(i64).range(60..=RETENTION_S_MAX))]
+    pub result_retention_s: i64,
+    /// How long after its end a checkout's key is remembered, in seconds: not shorter than --result-retention-s.
+    #[arg(long, env = "TRESTLE_KEY_RETENTION_S", default_value_t = 2_592_000, value_name = "SECONDS",
+          value_parser = value_parser!(i64).range(60..=RETENTION_S_MAX))]
+    pub key_retention_s: i64,
+}
+
+/// Ten years: longer than any promise about keys.
+const RETENTION_S_MAX: i64 = 10 * 366 * 86_400;
+
+impl Options {
+    /// The periods that these options name.
+    ///
+    /// # Errors
+    /// When a key would be forgotten before its answer: a repeat in between would be a second checkout.
+    pub fn periods(&self) -> anyhow::Result<Periods> {
+        let (result, key) = (self.result_retention_s, self.key_retention_s);
+        anyhow::ensure!(
+            key >= result,
+            "--key-retention-s {key} is shorter than --result-retention-s {result}: a key must be remembered for at least as \
+             long as its answer"
+        );
+        let [charge_window_ms, result_ms, key_ms] = [self.charge_window_s, result, key].map(|seconds| seconds * 1_000);
+        Ok(Periods { charge_window_ms, result_ms, key_ms, ..Periods::default() })
+    }
 }
 
 /// What the operations need.
@@ -37,12 +70,16 @@ pub fn ops(app: App) -> Ops<App> {
         .serve(operations::take)
         .serve(operations::heartbeat)
         .serve(operations::postpone)
+        .serve(operations::nudge)
         .serve(operations::complete)
         .serve(operations::refuse)
         .serve(operations::due)
         .serve(operations::events)
         .serve(operations::ack)
         .serve(operations::attention)
+        .serve(operations::inspect)
+        .serve(operations::resolve)
+        .serve(operations::flag)
         .serve(operations::get)
         .serve(operations::list)
 }
@@ -53,11 +90,12 @@ pub fn ops(app: App) -> Ops<App> {
 /// When an option cannot be used or the store cannot be opened; the message names the setting.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let node = Node::start("orders", &options.node)?;
-    let orders = match &options.store {
-        StoreUri::Sqlite(path) => Orders::open(SqliteOrders::open(path).await?),
-        other => anyhow::bail!("--store {other}: orders must be shared by everything; use sqlite:///path/to/orders.db"),
-    };
-    let server = ops(App { orders: orders.store() }).build(&node);
+    let periods = options.periods()?;
+    let store = SqlOrders::open(&options.store).await.map_err(|error| anyhow::anyhow!("--store: {error}"))?;
+    let orders = Orders::open(store.with_periods(periods)).store();
+    node.tasks.spawn_until_stop(reaper::run(orders.clone(), node.seams.clone()));
+    node.tasks.spawn_until_stop(gauges::run(orders.clone(), &node.metrics));
+    let server = ops(App { orders }).build(&node);
     node.readiness.set_ready();
     node.run(&options.node, server.router(), ListenerLimits::INNER).await
 }

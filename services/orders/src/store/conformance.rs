@@ -190,7 +190,8 @@ async fn leases_keep_others_out(store: Arc<dyn OrderStore>) {
     assert!(store.due(Due { driver: stranger, limit: 10 }).await.expect("due").is_empty());
     assert!(!store.heartbeat(Heartbeat { operation, driver: stranger }).await.expect("heartbeat"));
     assert!(store.heartbeat(Heartbeat { operation, driver: request.driver }).await.expect("heartbeat"));
-    let postpone = Postpone { operation, driver: stranger, reason: "not mine".to_owned(), delay_ms: 0 };
+    let postpone =
+        Postpone { operation, driver: stranger, reason: "not mine".to_owned(), delay_ms: 0, attention: false };
     store.postpone(postpone).await.expect("postpone").expect("there");
     assert!(store.heartbeat(Heartbeat { operation, driver: request.driver }).await.expect("heartbeat"), "still held");
     let unknown = Take { operation: OperationId(case.seams.uuid()), driver: stranger };
@@ -201,7 +202,13 @@ async fn postponed_checkouts_come_back_and_are_shown_to_a_person(store: Arc<dyn 
     let case = Case::new();
     let request = case.opened(&*store).await;
     let operation = request.operation;
-    let postpone = |driver, delay_ms| Postpone { operation, driver, reason: "provider: timeout".to_owned(), delay_ms };
+    let postpone = |driver, delay_ms| Postpone {
+        operation,
+        driver,
+        reason: "provider: timeout".to_owned(),
+        delay_ms,
+        attention: false,
+    };
     store.postpone(postpone(request.driver, 60_000)).await.expect("postpone").expect("there");
     let driver = Driver(case.seams.uuid());
     assert!(store.due(Due { driver, limit: 10 }).await.expect("due").is_empty(), "its next try has not come");
@@ -211,7 +218,8 @@ async fn postponed_checkouts_come_back_and_are_shown_to_a_person(store: Arc<dyn 
     let case = Case::new();
     let request = case.opened(&*store).await;
     let operation = request.operation;
-    let postpone = |driver| Postpone { operation, driver, reason: "provider: timeout".to_owned(), delay_ms: 0 };
+    let postpone =
+        |driver| Postpone { operation, driver, reason: "provider: timeout".to_owned(), delay_ms: 0, attention: false };
     let mut state = store.postpone(postpone(request.driver)).await.expect("postpone").expect("there");
     for tries in 2..=ATTEMPTS_MAX {
         assert_eq!(state, OrderState::Accepted, "after {} tries", tries - 1);
@@ -225,7 +233,10 @@ async fn postponed_checkouts_come_back_and_are_shown_to_a_person(store: Arc<dyn 
     assert_eq!(due.len(), 1, "it is shown to a person, and still tried while the provider's window is open");
     let queue = store.attention(Attention { limit: 10 }).await.expect("attention");
     assert_eq!(queue.len(), 1);
-    assert_eq!((queue[0].operation, queue[0].amount, queue[0].attempts), (operation, Money::gbp(1998), ATTEMPTS_MAX));
+    assert_eq!(
+        (queue[0].operation, queue[0].amount, queue[0].attempts),
+        (Some(operation), Some(Money::gbp(1998)), ATTEMPTS_MAX)
+    );
     assert_eq!(store.postpone(postpone(driver)).await.expect("postpone"), Ok(OrderState::NeedsAttention));
     let (permit, done) = complete(operation);
     let answer = store.complete(&permit, done).await.expect("complete").expect("there");

@@ -143,7 +143,8 @@ impl Operation for Inspect {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// Try again now. A mismatch is looked at again with the next reconciliation, and leaves the queue.
+    /// Try again now. A mismatch leaves the queue, and comes back if the next reconciliation finds it again. With any other
+    /// action a mismatch is closed for good, whatever is found later; its checkout is left as it stands.
     Retry,
     /// Money was taken: the order is recorded.
     Charged {
@@ -181,7 +182,7 @@ pub enum ResolveRefusal {
     /// No such item.
     NoItem,
     /// The item is not where this action makes sense: `charged` and `not_charged` need an open checkout, `refunded` a
-    /// completed one, `retry` an item that waits.
+    /// completed one, `retry` an item that waits for a person. A mismatch takes any action once, an event only `retry`.
     WrongState(Option<OrderState>),
     /// The request id stands for another decision.
     IdReused,
@@ -206,7 +207,7 @@ impl Operation for Resolve {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Flag {
-    /// A function of what differs, so that finding it again adds nothing, also after a person dealt with it.
+    /// A function of what differs, so that finding it again adds nothing, also after a person closed it.
     pub id: Uuid,
     /// Of which checkout, if the reference is one of ours.
     pub operation: Option<OperationId>,

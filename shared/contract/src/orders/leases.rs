@@ -30,6 +30,11 @@ pub enum Taken {
     },
     /// It is over.
     Ended(Answer),
+    /// It has been over for so long that its answer is kept no more (IK-12).
+    Expired {
+        /// Where it stands.
+        state: OrderState,
+    },
 }
 
 impl Operation for Take {

@@ -2,89 +2,76 @@
 //! comes second gets the stored answer.
 
 use contract::{
-    EventId, Fingerprint, OperationId,
-    orders::{Answer, Complete, EventKind, NotFound, OrderState, Refuse, RefuseReason},
+    OperationId,
+    orders::{Answer, Complete, NotFound, Refuse},
 };
-use sqlx::{AssertSqlSafe, SqliteConnection};
-use store::{Sqlite, StoreError, sqlite::NOW_MS};
-use uuid::Uuid;
+use store::{Database, Link, StoreError, sql};
 
-use super::{leases::by_id, row::Row};
+use super::SqlOrders;
+use crate::store::{
+    row::{COLUMNS, End, Row},
+    rules::{self, Ended, Ending},
+};
 
-pub(super) async fn complete(db: &Sqlite, request: Complete) -> Result<Result<Answer, NotFound>, StoreError> {
-    let mut tx = db.begin().await?;
-    let Some(row) = by_id(&mut tx, request.operation).await? else { return Ok(Err(NotFound::NotFound)) };
-    if let Some(answer) = row.answer()? {
-        return Ok(Ok(answer));
-    }
-    let mut order = row.order()?;
-    order.state = OrderState::Completed;
-    let answer = Answer::Completed(order.clone());
-    end(&mut tx, &row, "completed", Some(&request.provider_id), &answer).await?;
-    let snapshot = row.snapshot()?;
-    let clear = EventKind::ClearCart { cart: snapshot.cart, epoch: snapshot.epoch, ops: snapshot.ops };
-    let receipt = EventKind::SendReceipt { principal: row.checkout()?.principal, order };
-    for kind in [EventKind::SettleStock, clear, receipt] {
-        publish(&mut tx, request.operation, &kind).await?;
-    }
-    Sqlite::commit(tx).await?;
-    Ok(Ok(answer))
+pub(super) async fn complete(store: &SqlOrders, request: &Complete) -> Result<Result<Answer, NotFound>, StoreError> {
+    let ending = Ending::Complete { provider_id: request.provider_id.clone() };
+    let points = ["orders.complete.written", "orders.complete.committed"];
+    end(store, request.operation, ending, points).await
 }
 
-pub(super) async fn refuse(db: &Sqlite, request: Refuse) -> Result<Result<Answer, NotFound>, StoreError> {
-    let mut tx = db.begin().await?;
-    let Some(row) = by_id(&mut tx, request.operation).await? else { return Ok(Err(NotFound::NotFound)) };
-    if let Some(answer) = row.answer()? {
-        return Ok(Ok(answer));
-    }
-    let order = request.operation;
-    let (state, answer) = match request.reason {
-        RefuseReason::Declined { code } => ("declined", Answer::Declined { order, code }),
-        RefuseReason::OutOfStock { sku, available } => ("refused", Answer::OutOfStock { order, sku, available }),
-    };
-    end(&mut tx, &row, state, None, &answer).await?;
-    // The lines are free to be bought again, under a new key.
-    sqlx::query("DELETE FROM claimed_ops WHERE operation = $1").bind(order.to_string()).execute(&mut *tx).await?;
-    publish(&mut tx, order, &EventKind::ReleaseStock).await?;
-    Sqlite::commit(tx).await?;
-    Ok(Ok(answer))
+pub(super) async fn refuse(store: &SqlOrders, request: &Refuse) -> Result<Result<Answer, NotFound>, StoreError> {
+    let ending = Ending::Refuse(request.reason.clone());
+    end(store, request.operation, ending, ["orders.refuse.written", "orders.refuse.committed"]).await
 }
 
 async fn end(
-    tx: &mut SqliteConnection,
-    row: &Row,
-    state: &str,
-    provider_id: Option<&str>,
-    answer: &Answer,
-) -> Result<(), StoreError> {
-    let update = "UPDATE operations SET state = $2, provider_id = $3, answer = $4, payment = NULL, driver = NULL, \
-                  lease_until_ms = 0 WHERE id = $1 AND state IN ('accepted', 'needs_attention')";
-    let touched = sqlx::query(update)
-        .bind(&row.id)
-        .bind(state)
-        .bind(provider_id)
-        .bind(serde_json::to_string(answer)?)
-        .execute(tx)
-        .await?;
-    if touched.rows_affected() == 1 {
-        Ok(())
-    } else {
-        Err(StoreError::NotExecuted(format!("operation {} is not open", row.id)))
+    store: &SqlOrders,
+    operation: OperationId,
+    ending: Ending,
+    [written, committed]: [&'static str; 2],
+) -> Result<Result<Answer, NotFound>, StoreError> {
+    let mut tx = store.db.begin().await?;
+    let Some(row) = locked(&mut tx, operation).await? else { return Ok(Err(NotFound::NotFound)) };
+    match row.end(&store.periods)? {
+        _ if runtime::bug("no-guard") => {}
+        End::Answer(answer) => return Ok(Ok(*answer)),
+        End::Expired => return Err(row.kept_no_more()),
+        End::Open => {}
     }
+    let ended = rules::ending(&row, ending)?;
+    write(&mut tx, &row, &ended).await?;
+    runtime::crash::point(written);
+    Database::commit(tx).await?;
+    runtime::crash::point(committed);
+    Ok(Ok(ended.answer))
 }
 
-async fn publish(tx: &mut SqliteConnection, operation: OperationId, kind: &EventKind) -> Result<(), StoreError> {
-    let kind = serde_json::to_string(kind)?;
-    // A function of its content, so that no repeat can publish an event twice.
-    let hash = Fingerprint::of(format!("{operation} {kind}").as_bytes());
-    let mut id = [0; 16];
-    id.copy_from_slice(&hash.as_bytes()[..16]);
-    let sql = format!("INSERT INTO outbox (id, operation, kind, created_at_ms) VALUES ($1, $2, $3, {NOW_MS})");
-    sqlx::query(AssertSqlSafe(sql))
-        .bind(EventId(Uuid::new_v8(id)).to_string())
-        .bind(operation.to_string())
-        .bind(kind)
-        .execute(tx)
-        .await?;
+/// The row, which nobody else changes until the transaction ends.
+pub(super) async fn locked(tx: &mut Link, id: OperationId) -> Result<Option<Row>, StoreError> {
+    let select = format!("SELECT {COLUMNS} FROM operations WHERE id = $1 FOR UPDATE");
+    tx.optional(sql(select).bind(id.to_string())).await
+}
+
+pub(super) async fn write(tx: &mut Link, row: &Row, ended: &Ended) -> Result<(), StoreError> {
+    let guard = if runtime::bug("no-guard") { "" } else { "AND state IN ('accepted', 'needs_attention')" };
+    let update = format!(
+        "UPDATE operations SET state = $2, provider_id = $3, answer = $4, ended_at_ms = now_ms(), payment = NULL, \
+         driver = NULL, lease_until_ms = 0 WHERE id = $1 {guard}"
+    );
+    let update = sql(update).bind(&row.id).bind(ended.state).bind(ended.provider_id.as_deref()).bind(&ended.stored);
+    if tx.execute(update).await? != 1 {
+        return Err(StoreError::Conflict(format!("operation {} is not open", row.id)));
+    }
+    if ended.frees_lines {
+        tx.execute(sql("DELETE FROM claimed_ops WHERE operation = $1").bind(&row.id)).await?;
+    }
+    let places = |number: usize| format!("(${}, $1, ${}, now_ms())", 2 * number + 2, 2 * number + 3);
+    let values: Vec<String> = (0..ended.events.len()).map(places).collect();
+    let publish = format!(
+        "INSERT INTO outbox (id, operation, kind, created_at_ms) VALUES {} ON CONFLICT (id) DO NOTHING",
+        values.join(", ")
+    );
+    let publish = sql(publish).bind(&row.id);
+    tx.execute(ended.events.iter().fold(publish, |publish, (id, kind)| publish.bind(id).bind(kind))).await?;
     Ok(())
 }

@@ -1,120 +1,148 @@
 //! Leases: who drives a checkout. For liveness only; a late driver's writes are stopped by the compare-and-set.
 //!
 //! A checkout in needs-attention is still driven, slowly, while the provider's window is open: a long outage of the
-//! provider must not leave work for people that the machine can finish when the provider is back (CO-15).
+//! provider must not leave work for people that the machine can finish when the provider is back (CO-15). After that its
+//! next try never comes, unless somebody learns something new.
 
 use contract::{
     OperationId,
-    orders::{Due, Heartbeat, NotFound, OpenCheckout, OrderState, Postpone, Take, Taken},
+    orders::{Due, Heartbeat, NotFound, Nudge, OpenCheckout, OrderState, Postpone, Take, Taken},
 };
-use sqlx::{AssertSqlSafe, SqliteConnection};
-use store::{Sqlite, StoreError, sqlite::NOW_MS};
+use store::{Database, Link, StoreError, sql};
 
-use super::row::{COLUMNS, Row};
-use crate::store::{ATTEMPTS_MAX, LEASE_MS};
+use super::SqlOrders;
+use crate::store::{
+    ATTEMPTS_KEPT, ATTEMPTS_MAX,
+    row::{COLUMNS, End, Row},
+    rules::{AFTER_WINDOW_MS, NEVER_MS, bounded},
+};
 
 const OPEN: &str = "state IN ('accepted', 'needs_attention')";
-/// How long after the provider's window a checkout is still looked up at the provider: longer than any request to it
-/// can be under way.
-const AFTER_WINDOW_MS: i64 = 10 * 60 * 1_000;
 
-pub(super) async fn take(db: &Sqlite, request: Take) -> Result<Result<Taken, NotFound>, StoreError> {
+pub(super) async fn take(store: &SqlOrders, request: &Take) -> Result<Result<Taken, NotFound>, StoreError> {
     // Looked at without the write lock first: each waiting repeat asks twenty times a second, and would keep the driver
     // that it waits for from writing.
-    let mut reader = db.reader().acquire().await?;
-    if let Some(row) = by_id(&mut reader, request.operation).await? {
-        if let Some(answer) = row.answer()? {
-            return Ok(Ok(Taken::Ended(answer)));
-        }
-        let others = row.driver.as_ref().is_some_and(|driver| *driver != request.driver.0.to_string());
-        if others && row.lease_until_ms > now_ms(&mut reader).await? {
-            return Ok(Ok(Taken::Busy { state: row.state()?, driven: true }));
-        }
-    }
+    let mut reader = store.db.reader().await?;
+    let Some(row) = by_id(&mut reader, request.operation).await? else { return Ok(Err(NotFound::NotFound)) };
     drop(reader);
-    let mut tx = db.begin().await?;
+    let others = row.driver.as_ref().is_some_and(|driver| *driver != request.driver.0.to_string());
+    if !row.is_open() || (others && row.lease_until_ms > row.now_ms) {
+        return not_taken(store, &row).map(Ok);
+    }
+    let mut tx = store.db.begin().await?;
     let lease = format!(
-        "UPDATE operations SET driver = $2, lease_until_ms = {NOW_MS} + $3 \
+        "UPDATE operations SET driver = $2, lease_until_ms = now_ms() + $3 \
          WHERE id = $1 AND {OPEN} \
-         AND (driver = $2 OR (lease_until_ms <= {NOW_MS} AND next_try_at_ms <= {NOW_MS}))"
+         AND (driver = $2 OR (lease_until_ms <= now_ms() AND next_try_at_ms <= now_ms())) RETURNING {COLUMNS}"
     );
-    let touched = sqlx::query(AssertSqlSafe(lease))
-        .bind(request.operation.to_string())
-        .bind(request.driver.0.to_string())
-        .bind(LEASE_MS)
-        .execute(&mut *tx)
-        .await?;
-    let Some(row) = by_id(&mut tx, request.operation).await? else { return Ok(Err(NotFound::NotFound)) };
-    if let Some(answer) = row.answer()? {
-        return Ok(Ok(Taken::Ended(answer)));
-    }
-    if touched.rows_affected() == 0 {
-        let driven = row.driver.is_some() && row.lease_until_ms > now_ms(&mut tx).await?;
-        return Ok(Ok(Taken::Busy { state: row.state()?, driven }));
-    }
-    let checkout = row.checkout()?;
-    Sqlite::commit(tx).await?;
-    Ok(Ok(Taken::Yours(checkout)))
+    let lease =
+        sql(lease).bind(request.operation.to_string()).bind(request.driver.0.to_string()).bind(store.periods.lease_ms);
+    let Some(row) = tx.optional::<Row>(lease).await? else {
+        return match by_id(&mut tx, request.operation).await? {
+            Some(row) => not_taken(store, &row).map(Ok),
+            None => Ok(Err(NotFound::NotFound)),
+        };
+    };
+    let taken = match row.checkout() {
+        Ok(checkout) => Taken::Yours(checkout),
+        Err(error) => {
+            give_to_a_person(&mut tx, &row.id, &error).await?;
+            Taken::Busy { state: OrderState::NeedsAttention, driven: false }
+        }
+    };
+    Database::commit(tx).await?;
+    Ok(Ok(taken))
 }
 
-pub(super) async fn heartbeat(db: &Sqlite, request: Heartbeat) -> Result<bool, StoreError> {
-    let mut tx = db.begin().await?;
+fn not_taken(store: &SqlOrders, row: &Row) -> Result<Taken, StoreError> {
+    Ok(match row.end(&store.periods)? {
+        End::Answer(answer) => Taken::Ended(*answer),
+        End::Expired => Taken::Expired { state: row.state()? },
+        End::Open => {
+            let driven = row.driver.is_some() && row.lease_until_ms > row.now_ms;
+            Taken::Busy { state: row.state()?, driven }
+        }
+    })
+}
+
+pub(super) async fn heartbeat(store: &SqlOrders, request: &Heartbeat) -> Result<bool, StoreError> {
     let renew =
-        format!("UPDATE operations SET lease_until_ms = {NOW_MS} + $3 WHERE id = $1 AND {OPEN} AND driver = $2");
-    let touched = sqlx::query(AssertSqlSafe(renew))
-        .bind(request.operation.to_string())
-        .bind(request.driver.0.to_string())
-        .bind(LEASE_MS)
-        .execute(&mut *tx)
-        .await?;
-    Sqlite::commit(tx).await?;
-    Ok(touched.rows_affected() == 1)
+        format!("UPDATE operations SET lease_until_ms = now_ms() + $3 WHERE id = $1 AND {OPEN} AND driver = $2");
+    let renew =
+        sql(renew).bind(request.operation.to_string()).bind(request.driver.0.to_string()).bind(store.periods.lease_ms);
+    let mut tx = store.db.begin().await?;
+    let touched = tx.execute(renew).await?;
+    Database::commit(tx).await?;
+    Ok(touched == 1)
 }
 
-pub(super) async fn postpone(db: &Sqlite, request: Postpone) -> Result<Result<OrderState, NotFound>, StoreError> {
-    let mut tx = db.begin().await?;
+pub(super) async fn postpone(db: &Database, request: &Postpone) -> Result<Result<OrderState, NotFound>, StoreError> {
+    let to_a_person = "(state = 'needs_attention' OR $5 = 1 OR attempts + 1 >= $6)";
     let put_off = format!(
         "UPDATE operations SET driver = NULL, lease_until_ms = 0, attempts = attempts + 1, reason = $3, \
-         next_try_at_ms = {NOW_MS} + $4, \
-         state = CASE WHEN attempts + 1 >= $5 THEN 'needs_attention' ELSE state END \
-         WHERE id = $1 AND {OPEN} AND driver = $2"
+         next_try_at_ms = CASE WHEN {to_a_person} AND not_after_ms + {AFTER_WINDOW_MS} <= now_ms() THEN {NEVER_MS} \
+             ELSE now_ms() + $4 END, \
+         attention_since_ms = CASE WHEN state = 'accepted' AND {to_a_person} THEN now_ms() ELSE attention_since_ms END, \
+         state = CASE WHEN {to_a_person} THEN 'needs_attention' ELSE state END \
+         WHERE id = $1 AND {OPEN} AND driver = $2 RETURNING {COLUMNS}"
     );
-    sqlx::query(AssertSqlSafe(put_off))
+    let reason = bounded(&request.reason);
+    let put_off = sql(put_off)
         .bind(request.operation.to_string())
         .bind(request.driver.0.to_string())
-        .bind(request.reason.chars().take(500).collect::<String>())
+        .bind(&reason)
         .bind(request.delay_ms.clamp(0, 60_000))
-        .bind(ATTEMPTS_MAX)
-        .execute(&mut *tx)
-        .await?;
-    let Some(row) = by_id(&mut tx, request.operation).await? else { return Ok(Err(NotFound::NotFound)) };
-    let state = row.state()?;
-    Sqlite::commit(tx).await?;
-    Ok(Ok(state))
+        .bind(i64::from(request.attention))
+        .bind(ATTEMPTS_MAX);
+    let mut tx = db.begin().await?;
+    let Some(row) = tx.optional::<Row>(put_off).await? else {
+        let row = by_id(&mut tx, request.operation).await?;
+        return row.map_or(Ok(Err(NotFound::NotFound)), |row| row.state().map(Ok));
+    };
+    log_attempt(&mut tx, &row, &reason).await?;
+    Database::commit(tx).await?;
+    runtime::crash::point("orders.postpone.committed");
+    row.state().map(Ok)
 }
 
-pub(super) async fn due(db: &Sqlite, request: Due) -> Result<Vec<OpenCheckout>, StoreError> {
-    let due = format!(
-        "(state = 'accepted' OR (state = 'needs_attention' AND not_after_ms + {AFTER_WINDOW_MS} > {NOW_MS})) \
-         AND next_try_at_ms <= {NOW_MS} AND lease_until_ms <= {NOW_MS}"
+async fn log_attempt(tx: &mut Link, row: &Row, reason: &str) -> Result<(), StoreError> {
+    let log = "INSERT INTO attempts (operation, number, at_ms, reason) VALUES ($1, $2, now_ms(), $3)";
+    tx.execute(sql(log).bind(&row.id).bind(row.attempts).bind(reason)).await?;
+    let oldest = row.attempts - i64::from(ATTEMPTS_KEPT);
+    if oldest > 0 {
+        let forget = "DELETE FROM attempts WHERE operation = $1 AND number <= $2";
+        tx.execute(sql(forget).bind(&row.id).bind(oldest)).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn nudge(db: &Database, request: &Nudge) -> Result<(), StoreError> {
+    let nudge = format!(
+        "UPDATE operations SET next_try_at_ms = now_ms() WHERE id = $1 AND {OPEN} AND next_try_at_ms > now_ms()"
     );
-    // Looked at without the write lock first: nearly always there is nothing to do.
+    let mut tx = db.begin().await?;
+    tx.execute(sql(nudge).bind(request.operation.to_string())).await?;
+    Database::commit(tx).await
+}
+
+pub(super) async fn due(store: &SqlOrders, request: &Due) -> Result<Vec<OpenCheckout>, StoreError> {
+    let due = format!("{OPEN} AND next_try_at_ms <= now_ms() AND lease_until_ms <= now_ms()");
+    // Looked at without a transaction first: nearly always there is nothing to do.
     let any = format!("SELECT EXISTS (SELECT 1 FROM operations WHERE {due})");
-    let (any,): (bool,) = sqlx::query_as(AssertSqlSafe(any)).fetch_one(db.reader()).await?;
+    let (any,): (bool,) = store.db.reader().await?.one(sql(any)).await?;
     if !any {
         return Ok(Vec::new());
     }
-    let mut tx = db.begin().await?;
+    let mut tx = store.db.begin().await?;
     let lease = format!(
-        "UPDATE operations SET driver = $1, lease_until_ms = {NOW_MS} + $2 \
-         WHERE id IN (SELECT id FROM operations WHERE {due} ORDER BY next_try_at_ms LIMIT $3) RETURNING {COLUMNS}"
+        "WITH picked AS MATERIALIZED (SELECT id FROM operations WHERE {due} ORDER BY next_try_at_ms LIMIT $3 \
+         FOR UPDATE SKIP LOCKED) \
+         UPDATE operations SET driver = $1, lease_until_ms = now_ms() + $2 \
+         WHERE id IN (SELECT id FROM picked) RETURNING {COLUMNS}"
     );
-    let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(lease))
-        .bind(request.driver.0.to_string())
-        .bind(LEASE_MS)
-        .bind(request.limit.clamp(1, 100))
-        .fetch_all(&mut *tx)
-        .await?;
+    let lease =
+        sql(lease).bind(request.driver.0.to_string()).bind(store.periods.lease_ms).bind(request.limit.clamp(1, 100));
+    let rows: Vec<Row> = tx.all(lease).await?;
     let mut checkouts = Vec::with_capacity(rows.len());
     for row in rows {
         match row.checkout() {
@@ -123,24 +151,23 @@ pub(super) async fn due(db: &Sqlite, request: Due) -> Result<Vec<OpenCheckout>, 
             Err(error) => give_to_a_person(&mut tx, &row.id, &error).await?,
         }
     }
-    Sqlite::commit(tx).await?;
+    Database::commit(tx).await?;
     Ok(checkouts)
 }
 
-async fn give_to_a_person(tx: &mut SqliteConnection, id: &str, error: &StoreError) -> Result<(), StoreError> {
-    let attention = "UPDATE operations SET state = 'needs_attention', reason = $2, driver = NULL, lease_until_ms = 0, \
-                     next_try_at_ms = 9223372036854775807 WHERE id = $1 AND state = 'accepted'";
-    sqlx::query(attention).bind(id).bind(error.to_string()).execute(tx).await?;
+/// A row that this binary cannot read: no driver gets it until a person, or news, makes it due again.
+async fn give_to_a_person(tx: &mut Link, id: &str, error: &StoreError) -> Result<(), StoreError> {
+    tracing::error!(operation = id, %error, "a checkout cannot be read and waits for a person");
+    let attention = format!(
+        "UPDATE operations SET reason = $2, driver = NULL, lease_until_ms = 0, next_try_at_ms = {NEVER_MS}, \
+         attention_since_ms = CASE WHEN state = 'accepted' THEN now_ms() ELSE attention_since_ms END, \
+         state = 'needs_attention' WHERE id = $1 AND {OPEN}"
+    );
+    tx.execute(sql(attention).bind(id).bind(error.to_string())).await?;
     Ok(())
 }
 
-pub(super) async fn by_id(tx: &mut SqliteConnection, id: OperationId) -> Result<Option<Row>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM operations WHERE id = $1");
-    Ok(sqlx::query_as(AssertSqlSafe(sql)).bind(id.to_string()).fetch_optional(tx).await?)
-}
-
-async fn now_ms(tx: &mut SqliteConnection) -> Result<i64, StoreError> {
-    let sql = format!("SELECT {NOW_MS}");
-    let (now_ms,): (i64,) = sqlx::query_as(AssertSqlSafe(sql)).fetch_one(tx).await?;
-    Ok(now_ms)
+pub(super) async fn by_id(link: &mut Link, id: OperationId) -> Result<Option<Row>, StoreError> {
+    let select = format!("SELECT {COLUMNS} FROM operations WHERE id = $1");
+    link.optional(sql(select).bind(id.to_string())).await
 }

@@ -1,35 +1,45 @@
 //! The outbox: taken by lease, forgotten by exact id. Never "all up to an id": ids commit out of order (CO-24).
 
 use contract::orders::{Ack, Event, Events};
-use sqlx::AssertSqlSafe;
-use store::{Sqlite, StoreError, sqlite::NOW_MS};
+use store::{Database, StoreError, sql};
 
-use crate::store::EVENT_LEASE_MS;
+use super::SqlOrders;
+use crate::store::{ATTEMPTS_MAX, rules::EVENT_LEASE_TIMES};
 
-pub(super) async fn events(db: &Sqlite, request: Events) -> Result<Vec<Event>, StoreError> {
-    let any = format!("SELECT EXISTS (SELECT 1 FROM outbox WHERE lease_until_ms <= {NOW_MS})");
-    let (any,): (bool,) = sqlx::query_as(AssertSqlSafe(any)).fetch_one(db.reader()).await?;
+const LAPSED: &str = "attention_since_ms IS NULL AND lease_until_ms <= now_ms()";
+
+pub(super) async fn events(store: &SqlOrders, request: &Events) -> Result<Vec<Event>, StoreError> {
+    // Looked at without a transaction first: nearly always there is nothing to do.
+    let any = format!(
+        "SELECT EXISTS (SELECT 1 FROM outbox WHERE {LAPSED}), \
+         EXISTS (SELECT 1 FROM outbox WHERE {LAPSED} AND attempts >= $1)"
+    );
+    let (any, poisoned): (bool, bool) = store.db.reader().await?.one(sql(any).bind(ATTEMPTS_MAX)).await?;
     if !any {
         return Ok(Vec::new());
     }
-    let mut tx = db.begin().await?;
-    // Each try doubles the lease, up to a minute, so that a poisoned event does not hold up the others (CO-26).
+    let mut tx = store.db.begin().await?;
+    if poisoned {
+        let give_up = format!("UPDATE outbox SET attention_since_ms = now_ms() WHERE {LAPSED} AND attempts >= $1");
+        let count = tx.execute(sql(give_up).bind(ATTEMPTS_MAX)).await?;
+        tracing::error!(count, "events could not be delivered and wait for a person");
+    }
     let lease = format!(
-        "UPDATE outbox SET attempts = attempts + 1, lease_until_ms = {NOW_MS} + MIN($1 << MIN(attempts, 4), 60000) \
-         WHERE id IN (SELECT id FROM outbox WHERE lease_until_ms <= {NOW_MS} ORDER BY lease_until_ms, created_at_ms LIMIT $2) \
-         RETURNING id, operation, kind"
+        "WITH picked AS MATERIALIZED (SELECT id FROM outbox WHERE {LAPSED} AND attempts < $1 \
+         ORDER BY lease_until_ms, created_at_ms LIMIT $2 FOR UPDATE SKIP LOCKED) \
+         UPDATE outbox SET attempts = attempts + 1, lease_until_ms = now_ms() + $3 * {EVENT_LEASE_TIMES} \
+         WHERE id IN (SELECT id FROM picked) RETURNING id, operation, kind, created_at_ms"
     );
-    let rows: Vec<(String, String, String)> = sqlx::query_as(AssertSqlSafe(lease))
-        .bind(EVENT_LEASE_MS)
-        .bind(request.limit.clamp(1, 100))
-        .fetch_all(&mut *tx)
-        .await?;
-    Sqlite::commit(tx).await?;
+    let lease = sql(lease).bind(ATTEMPTS_MAX).bind(request.limit.clamp(1, 100)).bind(store.periods.event_lease_ms);
+    let mut rows: Vec<(String, String, String, i64)> = tx.all(lease).await?;
+    Database::commit(tx).await?;
+    runtime::crash::point("orders.events.leased");
+    rows.sort_by_key(|(.., created_at_ms)| *created_at_ms);
     // One that cannot be read, perhaps a newer version's, must not take the others of its batch with it (CO-26).
-    Ok(rows.iter().filter_map(|(id, operation, kind)| event(id, operation, kind)).collect())
+    Ok(rows.iter().filter_map(|(id, operation, kind, _)| event(id, operation, kind)).collect())
 }
 
-fn event(id: &str, operation: &str, kind: &str) -> Option<Event> {
+pub(crate) fn event(id: &str, operation: &str, kind: &str) -> Option<Event> {
     let read = || Some((id.parse().ok()?, operation.parse().ok()?, serde_json::from_str(kind).ok()?));
     let Some((event, operation, kind)) = read() else {
         tracing::error!(event = id, operation, "an event of the outbox cannot be read; it stays and is tried again");
@@ -38,10 +48,18 @@ fn event(id: &str, operation: &str, kind: &str) -> Option<Event> {
     Some(Event { id: event, operation, kind })
 }
 
-pub(super) async fn ack(db: &Sqlite, request: Ack) -> Result<(), StoreError> {
+pub(super) async fn ack(db: &Database, request: &Ack) -> Result<(), StoreError> {
+    let ids = &request.ids[..request.ids.len().min(100)];
+    let Some(last) = ids.iter().max() else { return Ok(()) };
     let mut tx = db.begin().await?;
-    for id in request.ids.iter().take(100) {
-        sqlx::query("DELETE FROM outbox WHERE id = $1").bind(id.to_string()).execute(&mut *tx).await?;
+    if runtime::bug("outbox-up-to-max") {
+        tx.execute(sql("DELETE FROM outbox WHERE id <= $1").bind(last.to_string())).await?;
+    } else {
+        let places: Vec<String> = (1..=ids.len()).map(|number| format!("${number}")).collect();
+        let delete = sql(format!("DELETE FROM outbox WHERE id IN ({})", places.join(", ")));
+        tx.execute(ids.iter().fold(delete, |delete, id| delete.bind(id.to_string()))).await?;
     }
-    Sqlite::commit(tx).await
+    Database::commit(tx).await?;
+    runtime::crash::point("orders.ack.committed");
+    Ok(())
 }
