@@ -11,8 +11,12 @@ use store::StoreError;
 
 use crate::NewProduct;
 
+#[cfg(feature = "simulation")]
+mod simulated;
 mod sql;
 
+#[cfg(feature = "simulation")]
+pub use simulated::SimulatedCatalogue;
 pub use sql::SqlCatalogue;
 
 /// A product with its place in the shop's order.
@@ -117,5 +121,9 @@ impl Deref for Stock {
     }
 }
 
-/// One file, opened by all catalogue nodes of a machine.
+/// One database, opened by all catalogue nodes.
 impl Upholds<ShareEverything> for SqlCatalogue {}
+
+/// One state, held by all catalogue nodes of a simulation.
+#[cfg(feature = "simulation")]
+impl Upholds<ShareEverything> for SimulatedCatalogue {}

@@ -5,8 +5,12 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-use catalogue::{conformance, store::SqlCatalogue};
-use store::StoreUri;
+use catalogue::{
+    conformance,
+    store::{SimulatedCatalogue, SqlCatalogue, StockStore as _},
+};
+use contract::OperationId;
+use store::{StoreError, StoreUri, simulated::Fault};
 use testkit::postgres::Postgres;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -30,4 +34,27 @@ async fn postgres() {
         Arc::new(SqlCatalogue::open(&uri.parse().unwrap()).await.unwrap())
     })
     .await;
+}
+
+#[tokio::test]
+async fn simulated() {
+    conformance::suite(async || Arc::new(SimulatedCatalogue::default())).await;
+}
+
+#[tokio::test]
+async fn a_lost_answer_of_the_simulated_store_may_or_may_not_have_been_a_commit() {
+    let next = Arc::new(Mutex::new(Fault::None));
+    let told = next.clone();
+    let store = SimulatedCatalogue::new(Arc::new(move |_| *told.lock().unwrap()));
+    let operation = |n| OperationId(uuid::Uuid::from_u128(n));
+    let settled_after = async |fault, n| {
+        *next.lock().unwrap() = fault;
+        let release = store.release(operation(n)).await;
+        *next.lock().unwrap() = Fault::None;
+        (release, store.settle(operation(n)).await.unwrap().unwrap_err())
+    };
+    use contract::catalogue::EndRefusal::{EndedOtherwise, NotReserved};
+    assert!(matches!(settled_after(Fault::UnknownApplied, 1).await, (Err(StoreError::Unknown(_)), EndedOtherwise)));
+    assert!(matches!(settled_after(Fault::UnknownNotApplied, 2).await, (Err(StoreError::Unknown(_)), NotReserved)));
+    assert!(matches!(settled_after(Fault::NotExecuted, 3).await, (Err(StoreError::NotExecuted(_)), NotReserved)));
 }

@@ -46,6 +46,12 @@ impl Join for Cart {
 
     fn merge(&mut self, other: &Self) {
         Self::merge(self, other);
+        // T-10, in test builds only: a plain union, which is a join too.
+        if runtime::bug("union-merge") {
+            for (sku, entries) in &other.lines {
+                self.lines.entry(sku.clone()).or_default().extend(entries.iter().map(|(op, entry)| (*op, *entry)));
+            }
+        }
     }
 
     fn wire_bytes(&self) -> usize {
