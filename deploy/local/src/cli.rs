@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     control::{self, Action},
+    database::{self, DATABASE_ENV, Hidden},
     plan::LAST_PORT_OFFSET,
     roles::Role,
     up,
@@ -24,9 +25,14 @@ Examples:
 const UP_EXAMPLES: &str = "\
 Examples:
   trestle up --data /tmp/shop         another data folder, so another shop
+  TRESTLE_DATABASE=postgres://shop:secret@db:5432/shop trestle up
+                                      accounts, stock, orders and charges in PostgreSQL instead of SQLite files
+  TRESTLE_LOG=debug trestle up        every node logs more
   echo '{\"logic\": 4, \"frontend\": 3}' > big.json && trestle up --blueprint big.json
 
 Ports: storefronts on P and P+1 (further ones above), P+10 kept for the console, payment provider on P+19.
+Environment: nodes inherit it, so each TRESTLE_* variable of `trestle node FAMILY --help` reaches them.
+What `up` sets by itself wins: addresses, stores, permits, the time to drain.
 Exit codes: 0 ended when asked to; 1 could not start, or a node failed for good.";
 
 /// Trestle: a bookshop as a three-tier reference system. Without a command: `trestle up`.
@@ -70,6 +76,11 @@ pub(crate) struct UpOptions {
     /// JSON file with the number of nodes of each family, 1 to 16 [default: 2 of each], for example {"logic": 4}.
     #[arg(long, value_name = "FILE")]
     pub(crate) blueprint: Option<PathBuf>,
+    /// Database for accounts, stock, orders and charges: postgres://user:password@host:5432/name, which must exist
+    /// [default: SQLite files in the data folder]. Prefer the variable: `trestle` takes a password out of its arguments
+    /// as soon as it runs, but your shell may have kept it.
+    #[arg(long, env = DATABASE_ENV, hide_env_values = true, value_name = "URI")]
+    pub(crate) database: Option<Hidden>,
 }
 
 /// The cluster a command speaks to.
@@ -101,7 +112,10 @@ struct NodeOptions {
 impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         match self.command.unwrap_or(Command::Up(self.up)) {
-            Command::Up(options) => on_this_thread(up::run(options)),
+            Command::Up(options) => {
+                database::out_of_arguments(options.database.as_ref())?;
+                on_this_thread(up::run(options))
+            }
             Command::Node { role } => {
                 let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
                 runtime.block_on(role.run())

@@ -6,6 +6,7 @@
 mod blueprint;
 mod cli;
 mod control;
+mod database;
 mod output;
 mod plan;
 mod roles;

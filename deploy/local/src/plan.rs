@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 
 use contract::Family;
 
-use crate::blueprint::Blueprint;
+use crate::{
+    blueprint::Blueprint,
+    database::{Database, Hidden},
+};
 
 /// The provider's port, counted from `--port`; the highest of all.
 pub(crate) const LAST_PORT_OFFSET: u16 = 19;
@@ -45,6 +48,8 @@ pub(crate) struct NodePlan {
     pub(crate) ops_address: String,
     /// Arguments of `trestle`.
     pub(crate) args: Vec<String>,
+    /// What it is told by environment, because arguments can be read by everybody.
+    pub(crate) env: Option<(&'static str, Hidden)>,
 }
 
 /// Where one supervisor keeps its files.
@@ -80,7 +85,13 @@ pub(crate) fn inner_ports_needed(blueprint: &Blueprint) -> usize {
 }
 
 /// All nodes, front to back. `inner` holds at least [`inner_ports_needed`] free ports.
-pub(crate) fn plan(blueprint: &Blueprint, public: &PublicPorts, inner: &[u16], dir: &DataDir) -> Vec<NodePlan> {
+pub(crate) fn plan(
+    blueprint: &Blueprint,
+    public: &PublicPorts,
+    inner: &[u16],
+    dir: &DataDir,
+    database: &Database,
+) -> Vec<NodePlan> {
     let mut inner = inner.iter().copied();
     let mut places = Vec::new();
     for family in Family::ALL.into_iter().rev() {
@@ -93,7 +104,8 @@ pub(crate) fn plan(blueprint: &Blueprint, public: &PublicPorts, inner: &[u16], d
             let ops_port = if family == Family::Provider { port } else { inner.next() };
             let (Some(port), Some(ops_port)) = (port, ops_port) else { continue };
             let [address, ops_address] = [port, ops_port].map(|port| format!("127.0.0.1:{port}"));
-            places.push(NodePlan { family, id: format!("{family}-{number}"), address, ops_address, args: Vec::new() });
+            let (id, env) = (format!("{family}-{number}"), database.environment(family));
+            places.push(NodePlan { family, id, address, ops_address, args: Vec::new(), env });
         }
     }
     let args: Vec<_> = places.iter().map(|place| arguments(place, &places, dir)).collect();
@@ -107,7 +119,11 @@ fn arguments(node: &NodePlan, all: &[NodePlan], dir: &DataDir) -> Vec<String> {
         format!("static://{}", addresses.join(","))
     };
     let path = |name: &str| display(&dir.file(name));
-    let sqlite = || format!("sqlite://{}", path(&format!("{}.db", node.family)));
+    // A file for the family, unless the environment names a server.
+    let store = |option: &'static str| match node.env {
+        None => vec![(option, format!("sqlite://{}", path(&format!("{}.db", node.family))))],
+        Some(_) => Vec::new(),
+    };
     let peers = || vec![("--peers", nodes(node.family)), ("--advertise", node.address.clone())];
     let mut options = vec![("--listen", node.address.clone())];
     if node.family != Family::Provider {
@@ -129,14 +145,17 @@ fn arguments(node: &NodePlan, all: &[NodePlan], dir: &DataDir) -> Vec<String> {
             ("--payments", nodes(Family::Payments)),
             ("--mailbox", path("mailbox")),
         ],
-        Family::Sessions => [vec![("--accounts", sqlite()), ("--sessions", "memory://".to_owned())], peers()].concat(),
+        Family::Sessions => [store("--accounts"), vec![("--sessions", "memory://".to_owned())], peers()].concat(),
         Family::Carts => [vec![("--store", "memory://".to_owned())], peers()].concat(),
-        Family::Catalogue | Family::Orders => vec![("--store", sqlite())],
-        Family::Payments => vec![
-            ("--store", sqlite()),
-            ("--provider", of(Family::Provider).map(|node| format!("http://{}", node.address)).collect()),
-            ("--permits", (PROVIDER_PERMITS / of(Family::Payments).count().max(1) as u32).to_string()),
-        ],
+        Family::Catalogue | Family::Orders => store("--store"),
+        Family::Payments => [
+            store("--store"),
+            vec![
+                ("--provider", of(Family::Provider).map(|node| format!("http://{}", node.address)).collect()),
+                ("--permits", (PROVIDER_PERMITS / of(Family::Payments).count().max(1) as u32).to_string()),
+            ],
+        ]
+        .concat(),
         Family::Provider => vec![("--ledger", path("provider-ledger.jsonl"))],
     });
     let options = options.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
@@ -166,7 +185,7 @@ mod tests {
 
     fn planned(blueprint: &Blueprint, frontends: u32) -> Vec<NodePlan> {
         let inner: Vec<u16> = (40_000..).take(inner_ports_needed(blueprint)).collect();
-        plan(blueprint, &PublicPorts::new(8080, frontends), &inner, &DataDir("/data".into()))
+        plan(blueprint, &PublicPorts::new(8080, frontends), &inner, &DataDir("/data".into()), &Database::Files)
     }
 
     fn option<'a>(node: &'a NodePlan, name: &str) -> &'a str {
@@ -215,6 +234,29 @@ mod tests {
         assert_eq!(option(payments, "--permits"), "25");
         assert_eq!(option(payments, "--store"), "sqlite:///data/payments.db");
         assert_eq!(payments.args[..2], ["node", "payments"]);
+    }
+
+    #[test]
+    fn a_server_replaces_the_files_of_four_families_and_no_argument_shows_its_password() {
+        let blueprint = Blueprint::default();
+        let inner: Vec<u16> = (40_000..).take(inner_ports_needed(&blueprint)).collect();
+        let uri = "postgres://shop:s3cret@db/shop";
+        let database = Database::read(Some(&uri.parse().unwrap())).unwrap();
+        let nodes = plan(&blueprint, &PublicPorts::new(8080, 2), &inner, &DataDir("/data".into()), &database);
+        for node in &nodes {
+            let by_environment = node.env.as_ref().map(|(name, uri)| (*name, uri.expose()));
+            let expected = match node.family {
+                Family::Catalogue | Family::Orders | Family::Payments => Some(("TRESTLE_STORE", uri)),
+                Family::Sessions => Some(("TRESTLE_ACCOUNTS", uri)),
+                _ => None,
+            };
+            assert_eq!(by_environment, expected, "{}", node.id);
+            assert!(!node.args.iter().any(|arg| arg.contains("sqlite:")), "{:?}", node.args);
+            assert!(!format!("{node:?}").contains("s3cret"), "{node:?}");
+        }
+        assert_eq!(option(node(&nodes, "carts-1"), "--store"), "memory://");
+        assert_eq!(option(node(&nodes, "sessions-1"), "--sessions"), "memory://");
+        assert!(planned(&blueprint, 2).iter().all(|node| node.env.is_none()), "files are no secret");
     }
 
     #[test]

@@ -14,7 +14,9 @@ use tokio::{
 use crate::{
     blueprint::Blueprint,
     cli::UpOptions,
-    control, output,
+    control,
+    database::Database,
+    output,
     plan::{self, PublicPorts},
     supervisor::Cluster,
 };
@@ -27,18 +29,21 @@ pub(crate) async fn run(options: UpOptions) -> anyhow::Result<()> {
     let mut signals = Signals::new().context("cannot listen to signals")?;
     let began = Instant::now();
     let blueprint = Blueprint::read(options.blueprint.as_deref())?;
+    let database = Database::read(options.database.as_ref())?;
     let public = PublicPorts::new(options.port, blueprint.count(contract::Family::Frontend));
     let dir = checks::data_dir(&options.data.dir)?;
     // Held until the process ends.
     let _lock = checks::lock(&dir)?;
     checks::ports_are_free(&public).await?;
+    database.reachable().await?;
     let secret = checks::secret(&dir)?;
     let inner = checks::free_ports(plan::inner_ports_needed(&blueprint), &public)?;
 
-    let cluster = Cluster::new(plan::plan(&blueprint, &public, &inner, &dir), dir.clone())?;
+    let cluster = Cluster::new(plan::plan(&blueprint, &public, &inner, &dir, &database), dir.clone())?;
     let (nodes, listener) = (Tasks::new(), Tasks::new());
     control::serve(cluster.clone(), &secret, &dir, &listener).await?;
-    output::tell(&format!("starting {} nodes, data in {}", cluster.status().len(), dir.0.display()));
+    let (count, folder) = (cluster.status().len(), dir.0.display());
+    output::tell(&format!("starting {count} nodes, data in {folder} (database: {database})"));
     cluster.start(&nodes);
     let reason = tokio::select! {
         reason = cluster.until_fatal() => Some(reason),

@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
 use crate::{
+    database::DATABASE_ENV,
     plan::{DataDir, NodePlan},
     roles::SUPERVISOR_ENV,
 };
@@ -39,6 +40,9 @@ pub(super) fn start(node: &NodePlan, dir: &DataDir) -> anyhow::Result<Started> {
     let program = std::env::current_exe().context("cannot find the trestle binary itself")?;
     let child = Command::new(&program)
         .args(&node.args)
+        // Who needs the database gets it under the family's own name; the others need not know its password.
+        .env_remove(DATABASE_ENV)
+        .envs(node.env.as_ref().map(|(name, value)| (name, value.expose())))
         .env(SUPERVISOR_ENV, std::process::id().to_string())
         // Fifteen processes on one machine: by default each would have a thread for every core and, in glibc, a heap
         // of its own for each thread.

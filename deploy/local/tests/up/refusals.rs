@@ -1,8 +1,11 @@
 //! What cannot work is said at once, with the setting's name and the way out.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    process::Stdio,
+};
 
-use crate::harness::{Shop, free_block, run, trestle, up_in};
+use crate::harness::{Shop, free_block, run, trestle, until, up_in};
 
 #[test]
 fn a_taken_port_is_named() {
@@ -41,6 +44,43 @@ fn bad_options_are_named_with_what_is_right() {
         let (ok, said) = run(trestle(args).current_dir(folder.path()));
         assert!(!ok && said.contains(expected), "{args:?}: {said}");
     }
+}
+
+#[test]
+fn a_database_that_cannot_be_used_is_named_without_its_password() {
+    let folder = tempfile::tempdir().unwrap();
+    // Nobody listens here: the port was free a moment ago, and nobody else in these tests takes it.
+    let nobody = free_block() + 30;
+    for (uri, expected) in [
+        ("mysql://shop:s3cret@db/shop".to_owned(), "cannot use \"mysql\"".to_owned()),
+        (format!("postgres://shop:s3cret@127.0.0.1:{nobody}/shop"), format!("at 127.0.0.1:{nobody} cannot be reached")),
+    ] {
+        for by_environment in [false, true] {
+            let mut up = up_in(folder.path(), free_block());
+            let up = if by_environment { up.env("TRESTLE_DATABASE", &uri) } else { up.args(["--database", &uri]) };
+            let (ok, said) = run(up);
+            assert!(!ok && said.contains("--database") && said.contains(&expected), "{said}");
+            assert!(!said.contains("s3cret"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn the_password_of_the_database_is_not_among_the_arguments() {
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_block());
+    // Held, so that it waits for the port and can be looked at meanwhile.
+    let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+    let mut up = up_in(folder.path(), port);
+    up.args(["--database", "postgres://shop:s3cret@db/shop"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = up.spawn().unwrap();
+    let arguments = || std::fs::read_to_string(format!("/proc/{}/cmdline", child.id())).unwrap();
+    until("the arguments are without it", || {
+        let arguments = arguments();
+        (arguments.contains("--port") && !arguments.contains("s3cret")).then_some(())
+    });
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains(&format!("port {port} is taken")) && !said.contains("s3cret"), "{said}");
 }
 
 #[test]
