@@ -7,7 +7,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand};
 use reqwest::Url;
 
-use crate::{InvalidRun, threshold::Threshold};
+use crate::{InvalidRun, chaos::options::ChaosOptions, threshold::Threshold};
 
 const AFTER_HELP: &str = "\
 Start the shop first, in another terminal:
@@ -18,6 +18,9 @@ Then, for example:
   loadtest quick --duration 1m --customers 64 --fail 'p99(checkout)<2s' --fail 'outage<3s'
   loadtest quick --target http://127.0.0.1:8080,http://127.0.0.1:8081 --tokens tok_ok=80,tok_charge_then_timeout=20
   loadtest yardstick
+
+This one starts a shop of its own:
+  loadtest chaos --duration 60s --faults kill,pause,provider --timeline chaos.html
 
 Exit codes: 0 everything held; 99 the audit or a threshold failed, or nothing could be judged; 2 the run was not valid
 (usage, nothing answers); 1 internal error.";
@@ -38,6 +41,15 @@ pub(crate) enum Command {
     /// the cart, check out. An attempt that fails is sent again with the same key to the next target, as a good client
     /// does. Afterwards every acknowledged checkout must have exactly one order and exactly one charge of that amount.
     Quick(QuickOptions),
+    /// Kills, pauses and disturbs a whole shop while customers do their worst; then checks everything from outside.
+    ///
+    /// Starts a shop of its own (the program `trestle` beside this one), or torments the running one with --data. Nodes
+    /// of all families are killed with SIGKILL or stopped for seconds, never the last ready one of a family; the payment
+    /// provider hangs, fails or limits the rate; a database restarts by the command you give. Meanwhile customers send
+    /// the same checkout twice at once, hang up, use two keys for one cart, other bodies under a used key, other
+    /// people's keys, and edit carts while buying. Afterwards fifteen checks (K1 to K15) hold the customers' history
+    /// against the databases, the provider's ledger and the mailbox. One command, about a minute and a half.
+    Chaos(Box<ChaosOptions>),
     /// Measures add-to-cart through the three tiers against a naive chain of three bare handlers.
     ///
     /// The naive chain (axum and reqwest with their defaults; no sessions, retries, admission or replication) is
@@ -190,7 +202,7 @@ fn parse_token(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn parse_weighted_token(text: &str) -> Result<(String, u32), String> {
+pub(crate) fn parse_weighted_token(text: &str) -> Result<(String, u32), String> {
     let (token, weight) = text.split_once('=').ok_or("write TOKEN=WEIGHT, like tok_ok=80,tok_slow=20")?;
     let weight = weight.parse().ok().filter(|weight| (1..=1_000_000).contains(weight));
     Ok((parse_token(token)?, weight.ok_or("a weight is a whole number from 1 to 1000000")?))

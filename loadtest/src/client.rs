@@ -8,11 +8,15 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, ensure};
 use rand::{RngExt, rngs::StdRng};
-use reqwest::{Method, Response, Url, header};
+use reqwest::{
+    Method, Response, Url,
+    header::{self, HeaderName},
+};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
 
 use crate::{
+    checker::history::Recorder,
     measure::{Stats, Step},
     wire::{Ledger, Problem},
 };
@@ -73,6 +77,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) location: Option<String>,
     pub(crate) retry_after: Option<Duration>,
+    /// Whether the shop says that this is a stored answer.
+    pub(crate) replayed: bool,
     pub(crate) body: Vec<u8>,
     /// Whether an earlier attempt of this call may have had an effect.
     pub(crate) maybe_executed_before: bool,
@@ -144,17 +150,20 @@ impl Client {
             request = request.json(body);
         }
         let response = request.send().await?;
-        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let header = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
         let location = header(header::LOCATION).map(str::to_owned);
         let retry_after = header(header::RETRY_AFTER).and_then(|value| value.trim().parse().ok());
         let retry_after = retry_after.map(|seconds| Duration::from_secs(seconds).min(RETRY_AFTER_MAX));
+        let replayed = header(HeaderName::from_static("idempotency-replayed")).is_some_and(|value| value == "true");
         let status = response.status().as_u16();
         let body = bounded_body(response, BODY_BYTES_MAX).await?;
-        Ok(Answer { status, location, retry_after, body, maybe_executed_before: false })
+        Ok(Answer { status, location, retry_after, replayed, body, maybe_executed_before: false })
     }
+}
 
-    async fn attempt(&self, target: &Url, call: &Call, timeout: Duration) -> Attempt {
-        let answer = match self.once(target, call, timeout).await {
+impl Attempt {
+    fn of(result: Result<Answer, reqwest::Error>) -> Self {
+        let answer = match result {
             Ok(answer) => answer,
             Err(error) => {
                 // A connection that never stood carried no request; everything later may have arrived.
@@ -163,15 +172,15 @@ impl Client {
                     () if error.is_timeout() => ("timeout", true),
                     () => ("connection lost", true),
                 };
-                return Attempt::Again { error: Some(kind.to_owned()), pause: None, maybe_executed };
+                return Self::Again { error: Some(kind.to_owned()), pause: None, maybe_executed };
             }
         };
         let pause = answer.retry_after;
         match answer.status {
-            409 if pause.is_some() => Attempt::Again { error: None, pause, maybe_executed: true },
-            429 => Attempt::Again { error: Some(answer.kind()), pause, maybe_executed: false },
-            500..=599 => Attempt::Again { error: Some(answer.kind()), pause, maybe_executed: true },
-            _ => Attempt::Definite(answer),
+            409 if pause.is_some() => Self::Again { error: None, pause, maybe_executed: true },
+            429 => Self::Again { error: Some(answer.kind()), pause, maybe_executed: false },
+            500..=599 => Self::Again { error: Some(answer.kind()), pause, maybe_executed: true },
+            _ => Self::Definite(answer),
         }
     }
 }
@@ -182,13 +191,37 @@ pub(crate) struct Caller {
     pub(crate) client: Arc<Client>,
     pub(crate) stats: Arc<Stats>,
     pub(crate) dice: StdRng,
+    /// Writes every attempt down, for the checker of `chaos`.
+    pub(crate) recorder: Option<Arc<Recorder>>,
     target: usize,
 }
 
 impl Caller {
     pub(crate) fn new(client: Arc<Client>, stats: Arc<Stats>, dice: StdRng, first_target: usize) -> Self {
         let target = first_target % client.targets.len();
-        Self { client, stats, dice, target }
+        Self { client, stats, dice, recorder: None, target }
+    }
+
+    /// One attempt at the target of the moment, written down before it is sent: whatever happens to this customer, the
+    /// checker knows that it was sent.
+    async fn attempt(&self, call: &Call, timeout: Duration) -> Attempt {
+        let entry = self.recorder.as_ref().map(|recorder| (recorder, recorder.begin(call)));
+        let result = self.client.once(&self.client.targets[self.target], call, timeout).await;
+        if let Some((recorder, index)) = entry {
+            recorder.end(index, &result);
+        }
+        Attempt::of(result)
+    }
+
+    /// One attempt that its sender hangs up on after `patience`.
+    pub(crate) async fn hang_up(&self, call: &Call, patience: Duration) {
+        let Some(recorder) = &self.recorder else { return };
+        let index = recorder.begin(call);
+        let result = self.client.once(&self.client.targets[self.target], call, patience).await;
+        match &result {
+            Err(error) if error.is_timeout() => recorder.hung_up(index),
+            _ => recorder.end(index, &result),
+        }
     }
 
     /// Sends `call` until there is a definite answer or its time is over.
@@ -200,8 +233,7 @@ impl Caller {
         for number in 0..TRIES_MAX {
             let attempt_started = Instant::now();
             let left = self.client.give_up_after.saturating_sub(started.elapsed());
-            let target = &self.client.targets[self.target];
-            let (error, pause) = match self.client.attempt(target, call, left.min(self.client.timeout)).await {
+            let (error, pause) = match self.attempt(call, left.min(self.client.timeout)).await {
                 Attempt::Definite(answer) => {
                     self.outage(call.step, failing_since, attempt_started);
                     return Ok(Answer { maybe_executed_before, ..answer });

@@ -74,7 +74,7 @@ impl History {
 
 /// Why a journey ended early; already counted where it happened.
 #[derive(Debug)]
-struct Abandoned;
+pub(crate) struct Abandoned;
 
 /// A customer at work.
 #[derive(Debug)]
@@ -120,7 +120,8 @@ impl Customer {
         }
     }
 
-    async fn fill_cart(&mut self) -> Result<(String, Cart), Abandoned> {
+    /// Opens a session and fills its cart; returns the session's token and what the cart shows.
+    pub(crate) async fn fill_cart(&mut self) -> Result<(String, Cart), Abandoned> {
         let (method, path) = (Method::POST, "/api/session".to_owned());
         let open = Call { step: Step::Session, method, path, token: None, key: None, body: None };
         let session: Session = self.json(&open).await?;
@@ -189,7 +190,7 @@ impl Customer {
         }
     }
 
-    async fn view_cart(&mut self, session: &str) -> Result<Cart, Abandoned> {
+    pub(crate) async fn view_cart(&mut self, session: &str) -> Result<Cart, Abandoned> {
         self.json(&Call::get(Step::Cart, "/api/cart", Some(session))).await
     }
 
@@ -298,7 +299,7 @@ impl Customer {
         unknown
     }
 
-    fn pick_token(&mut self) -> String {
+    pub(crate) fn pick_token(&mut self) -> String {
         let sum: u32 = self.tokens.iter().map(|(_, weight)| weight).sum();
         let mut at = self.caller.dice.random_range(0..sum.max(1));
         for (token, weight) in self.tokens.iter() {
@@ -348,7 +349,14 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: &str, maybe_executed_before: bool) -> Answer {
-        Answer { status, location: None, retry_after: None, body: body.as_bytes().to_vec(), maybe_executed_before }
+        Answer {
+            status,
+            location: None,
+            retry_after: None,
+            replayed: false,
+            body: body.as_bytes().to_vec(),
+            maybe_executed_before,
+        }
     }
 
     #[test]

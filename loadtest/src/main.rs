@@ -4,6 +4,8 @@
 //! this workspace: a checker that shared code with the shop would share its mistakes.
 
 mod audit;
+mod chaos;
+mod checker;
 mod cli;
 mod client;
 mod journey;
@@ -44,6 +46,7 @@ impl std::error::Error for InvalidRun {}
 async fn main() -> ExitCode {
     let result = match cli::Cli::parse().command {
         cli::Command::Quick(options) => quick::run(options).await,
+        cli::Command::Chaos(options) => chaos::run(*options).await,
         cli::Command::Yardstick(options) => yardstick::run(options).await,
         cli::Command::NaiveNode(options) => yardstick::naive::serve(options).await,
     };

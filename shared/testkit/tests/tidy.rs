@@ -111,7 +111,7 @@ fn dependencies_point_one_way() {
             };
             // The seams: who may speak SQL and HTTP directly.
             let adapter = match on {
-                "sqlx" => ["store", "sessions", "catalogue", "orders", "payments"].contains(&name),
+                "sqlx" => ["store", "sessions", "catalogue", "orders", "payments", "loadtest"].contains(&name),
                 "reqwest" => ["rpc", "payments", "provider", "trestle", "loadtest"].contains(&name) || in_tests,
                 "rand" => ["runtime", "loadtest"].contains(&name) || in_tests,
                 _ => true,
