@@ -57,7 +57,7 @@ pub struct Options {
     pub listen: SocketAddr,
 
     /// The ledger: an append-only file of JSON lines, created if it is missing, used by one provider at a time. Every
-    /// charge, decline and too-late mark in it is remembered for good; name a new file to forget them.
+    /// charge, refund, decline and too-late mark in it is remembered for good; name a new file to forget them.
     #[arg(long, value_name = "FILE")]
     pub ledger: PathBuf,
 
