@@ -1,13 +1,19 @@
 //! Options, state and operations of a logic node.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
 use contract::{CallError, CartId, SessionId, session::Session, sessions};
 use rpc::{Client, ClientOptions, Discovery, HttpTransport, Ops, Transport};
 use runtime::{ListenerLimits, Node, NodeOptions};
 
-use crate::{completer, mailbox::Mailbox, operations, outbox, prices::Prices};
+use crate::{
+    completer,
+    mailbox::{Mailbox, SmtpUri},
+    operations, outbox,
+    prices::Prices,
+    reconciler,
+};
 
 /// Options of a logic node.
 #[derive(Args, Clone, Debug)]
@@ -32,6 +38,13 @@ pub struct Options {
     /// Folder that receipts are written to, one file an event; made if it is not there.
     #[arg(long, env = "TRESTLE_MAILBOX", default_value = "mailbox", value_name = "DIR")]
     pub mailbox: PathBuf,
+    /// Mail relay that receipts are sent to as well, by plain SMTP: smtp://host:port
+    #[arg(long, env = "TRESTLE_SMTP", value_name = "URI")]
+    pub smtp: Option<SmtpUri>,
+    /// Pause between two comparisons of the provider's ledger with ours, in seconds; differences wait for a person in
+    /// `trestle attention`. The first comparison comes within ten minutes of the start, or within this pause if it is shorter.
+    #[arg(long, env = "TRESTLE_RECONCILE_EVERY_S", default_value_t = 86_400, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=2_592_000))]
+    pub reconcile_every_s: u32,
 }
 
 /// What the operations need: the way to each family, and nothing that must not be lost.
@@ -45,6 +58,7 @@ pub struct App {
     pub(crate) payments: Client,
     pub(crate) prices: Prices,
     pub(crate) mailbox: Mailbox,
+    reconcile_every: Duration,
 }
 
 impl App {
@@ -61,14 +75,16 @@ impl App {
             catalogue,
             orders: client(&options.orders),
             payments: client(&options.payments),
-            mailbox: Mailbox::new(options.mailbox.clone()),
+            mailbox: Mailbox::new(options.mailbox.clone(), options.smtp.as_ref()),
+            reconcile_every: Duration::from_secs(options.reconcile_every_s.into()),
         }
     }
 
-    /// Starts what a logic node does without being asked: finishing checkouts and delivering events.
+    /// Starts what a logic node does without being asked: finishing checkouts, delivering events, comparing ledgers.
     pub fn start_background(&self) {
         self.node.tasks.spawn_until_stop(completer::run(self.clone()));
         self.node.tasks.spawn_until_stop(outbox::run(self.clone()));
+        self.node.tasks.spawn_until_stop(reconciler::run(self.clone(), self.reconcile_every));
     }
 
     /// Who this session belongs to.
@@ -101,6 +117,11 @@ pub fn ops(app: App) -> Ops<App> {
         .serve(operations::checkout)
         .serve(operations::orders)
         .serve(operations::order)
+        .serve(operations::attention)
+        .serve(operations::inspect)
+        .serve(operations::resolve)
+        .serve(operations::reconcile)
+        .serve(operations::provider_event)
 }
 
 /// Runs a node until SIGTERM or Ctrl-C.

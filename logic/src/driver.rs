@@ -3,7 +3,10 @@
 //!
 //! Before the charge everything can be undone (stock goes back); once a charge may have been sent there is only forward.
 //! A definite no from the catalogue or the provider ends the checkout; anything else puts it off for the completer. No
-//! `unknown` is ever read as "not charged".
+//! `unknown` is ever read as "not charged": when the provider's window is over, the checkout ends only if the payments
+//! family proves that nothing can have been sent, and waits for a person otherwise (CO-8, CO-20).
+//!
+//! Nothing here is cut off between charge and record: every caller runs [`drive`] on a task of its own.
 
 use std::time::Duration;
 
@@ -12,8 +15,9 @@ use contract::{
     carts::Clear,
     catalogue::{Pieces, Reserve, ReserveRefusal},
     orders::{Answer, Complete, Driver, Heartbeat, OpenCheckout, OrderState, Postpone, Refuse, RefuseReason},
-    payments::{Charge, ChargeStatus},
+    payments::{self, Charge, ChargeRefusal, ChargeStatus, CloseRefusal},
 };
+use runtime::crash;
 use tokio::time::Instant;
 
 use crate::App;
@@ -44,6 +48,16 @@ pub(crate) enum Driven {
 struct Stuck {
     reason: String,
     delay_ms: i64,
+    /// Whether trying again cannot help by itself: a person must look.
+    attention: bool,
+}
+
+/// What is known for good about the charge.
+enum Paid {
+    /// Money was taken, under this name at the provider.
+    Yes(String),
+    /// None was, and none will be.
+    No(RefuseReason),
 }
 
 /// Drives a checkout whose lease this driver holds.
@@ -55,6 +69,8 @@ pub(crate) async fn drive(app: &App, checkout: OpenCheckout, driver: Driver) -> 
         }
     };
     tokio::select! {
+        // In this order, so that a simulation repeats.
+        biased;
         driven = steps => driven,
         never = keep_lease(app, &checkout, driver) => match never {},
     }
@@ -64,8 +80,8 @@ async fn steps(app: &App, checkout: &OpenCheckout) -> Result<Answer, Stuck> {
     match reserve(app, checkout).await? {
         Some(reason) => refuse(app, checkout, reason).await,
         None => match charge(app, checkout).await? {
-            Ok(provider_id) => complete(app, checkout, provider_id).await,
-            Err(reason) => refuse(app, checkout, reason).await,
+            Paid::Yes(provider_id) => complete(app, checkout, provider_id).await,
+            Paid::No(reason) => refuse(app, checkout, reason).await,
         },
     }
 }
@@ -76,7 +92,10 @@ async fn reserve(app: &App, checkout: &OpenCheckout) -> Result<Option<RefuseReas
     let lines = pieces.map(|line| Pieces { sku: line.sku.clone(), quantity: line.quantity }).collect();
     let request = Reserve { operation: checkout.operation, lines };
     match app.catalogue.call(&request, checkout.operation.into()).await {
-        Ok(()) => Ok(None),
+        Ok(()) => {
+            crash::point("logic.driver.reserved");
+            Ok(None)
+        }
         Err(CallError::Refused(ReserveRefusal::OutOfStock { sku, available })) => {
             Ok(Some(RefuseReason::OutOfStock { sku, available }))
         }
@@ -84,8 +103,8 @@ async fn reserve(app: &App, checkout: &OpenCheckout) -> Result<Option<RefuseReas
     }
 }
 
-/// Charges; `Err` inside is the provider's recorded no.
-async fn charge(app: &App, checkout: &OpenCheckout) -> Result<Result<String, RefuseReason>, Stuck> {
+/// Charges, and asks again for as long as a customer would wait.
+async fn charge(app: &App, checkout: &OpenCheckout) -> Result<Paid, Stuck> {
     let request = Charge {
         operation: checkout.operation,
         amount: checkout.snapshot.total,
@@ -94,27 +113,81 @@ async fn charge(app: &App, checkout: &OpenCheckout) -> Result<Result<String, Ref
     };
     let until = Instant::now() + CHARGE_WITHIN;
     loop {
-        match app.payments.call(&request, checkout.operation.into()).await {
-            Ok(ChargeStatus::Charged { provider_id }) => return Ok(Ok(provider_id)),
-            Ok(ChargeStatus::Declined { code }) => return Ok(Err(RefuseReason::Declined { code })),
-            Ok(ChargeStatus::Pending { reason, retry_after_ms }) => {
-                let pause = Duration::from_millis(u64::try_from(retry_after_ms).unwrap_or_default().max(50));
-                if Instant::now() + pause >= until {
-                    return Err(Stuck {
-                        reason: format!("charge: {reason}"),
-                        delay_ms: put_off_ms(checkout).max(retry_after_ms),
-                    });
-                }
-                tokio::time::sleep(pause).await;
+        let (reason, retry_after_ms) = match app.payments.call(&request, checkout.operation.into()).await {
+            Ok(ChargeStatus::Charged { provider_id }) => {
+                crash::point("logic.driver.charged");
+                return Ok(Paid::Yes(provider_id));
             }
+            Ok(ChargeStatus::Declined { code }) => return Ok(Paid::No(RefuseReason::Declined { code })),
+            Ok(ChargeStatus::Pending { reason, retry_after_ms }) => (reason, retry_after_ms),
+            Ok(ChargeStatus::Lapsed { reason }) => match close(app, checkout, &reason).await? {
+                Closing::Done => return Ok(Paid::No(RefuseReason::Closed)),
+                // Recorded since the charge was asked for: asking again brings its name.
+                Closing::Charged => (reason, 0),
+            },
+            Err(CallError::Refused(refusal)) => return refused(app, checkout, refusal).await,
             Err(error) => return Err(stuck("charge", &error, checkout)),
+        };
+        let pause = Duration::from_millis(u64::try_from(retry_after_ms).unwrap_or_default().max(50));
+        if Instant::now() + pause >= until {
+            let delay_ms = put_off_ms(checkout).max(retry_after_ms);
+            return Err(Stuck { reason: format!("charge: {reason}"), delay_ms, attention: false });
         }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// What closing a charge came to.
+enum Closing {
+    /// Nothing was sent, and nothing will be.
+    Done,
+    /// Money was taken after all.
+    Charged,
+}
+
+/// The provider's window is over and its look-up shows nothing. That proves nothing by itself: the payments family closes
+/// the charge only if nothing can have left it, and otherwise a person must look.
+async fn close(app: &App, checkout: &OpenCheckout, lapsed: &str) -> Result<Closing, Stuck> {
+    let request = payments::Close { operation: checkout.operation, evidence: None };
+    match app.payments.call(&request, NoKey).await {
+        Ok(()) => Ok(Closing::Done),
+        Err(CallError::Refused(CloseRefusal::Charged)) => Ok(Closing::Charged),
+        Err(CallError::Refused(CloseRefusal::MayStillHappen)) => {
+            Err(for_a_person(format!("charge: {lapsed}; a charge may have reached the provider all the same")))
+        }
+        Err(error) => Err(stuck("close", &error, checkout)),
+    }
+}
+
+/// The payments family did not try.
+async fn refused(app: &App, checkout: &OpenCheckout, refusal: ChargeRefusal) -> Result<Paid, Stuck> {
+    match refusal {
+        ChargeRefusal::Closed => closed_before(app, checkout).await,
+        ChargeRefusal::IdReused => {
+            Err(for_a_person("charge: the payments family knows this id with another body".to_owned()))
+        }
+        ChargeRefusal::WindowTooLong => Err(for_a_person(
+            "charge: its last time lies further ahead than the provider is known to remember keys; compare              --charge-window-s of orders and payments"
+                .to_owned(),
+        )),
+    }
+}
+
+/// The charge is closed: by a driver that died before it could say so to the orders family, or by a person, whose decision
+/// is on record there in a moment, or after it is sent again. The second is no proof, so it is not made one here.
+async fn closed_before(app: &App, checkout: &OpenCheckout) -> Result<Paid, Stuck> {
+    let read = payments::Inspect { operation: checkout.operation };
+    match app.payments.call(&read, NoKey).await {
+        Ok(Some(record)) if record.note.is_none() && record.maybe_sent == 0 => Ok(Paid::No(RefuseReason::Closed)),
+        Ok(_) => Err(for_a_person("charge: closed by a person, whose decision is not recorded yet".to_owned())),
+        Err(error) => Err(stuck("inspect", &error, checkout)),
     }
 }
 
 async fn complete(app: &App, checkout: &OpenCheckout, provider_id: String) -> Result<Answer, Stuck> {
     let request = Complete { operation: checkout.operation, provider_id };
     let answer = ended(app.orders.call(&request, checkout.operation.into()).await, "complete", checkout)?;
+    crash::point("logic.driver.completed");
     let snapshot = &checkout.snapshot;
     let clear = Clear { cart: snapshot.cart, epoch: snapshot.epoch, ops: snapshot.ops.clone() };
     if let Ok(Err(error)) = tokio::time::timeout(CLEAR_WITHIN, app.carts.call(&clear, NoKey)).await {
@@ -133,7 +206,11 @@ fn ended(outcome: Outcome<Complete>, step: &str, checkout: &OpenCheckout) -> Res
 }
 
 fn stuck<R: std::fmt::Debug>(step: &str, error: &CallError<R>, checkout: &OpenCheckout) -> Stuck {
-    Stuck { reason: format!("{step}: {error}"), delay_ms: put_off_ms(checkout) }
+    Stuck { reason: format!("{step}: {error}"), delay_ms: put_off_ms(checkout), attention: false }
+}
+
+const fn for_a_person(reason: String) -> Stuck {
+    Stuck { reason, delay_ms: PUT_OFF_MAX_MS, attention: true }
 }
 
 fn put_off_ms(checkout: &OpenCheckout) -> i64 {
@@ -143,8 +220,8 @@ fn put_off_ms(checkout: &OpenCheckout) -> i64 {
 /// Gives the lease back. Should even that fail, the lease lapses by itself.
 async fn put_off(app: &App, checkout: &OpenCheckout, driver: Driver, stuck: Stuck) -> Driven {
     tracing::warn!(operation = %checkout.operation, attempts = checkout.attempts, reason = stuck.reason, "checkout put off");
-    let Stuck { reason, delay_ms } = stuck;
-    let request = Postpone { operation: checkout.operation, driver, reason, delay_ms };
+    let Stuck { reason, delay_ms, attention } = stuck;
+    let request = Postpone { operation: checkout.operation, driver, reason, delay_ms, attention };
     Driven::PutOff(app.orders.call(&request, NoKey).await.unwrap_or(OrderState::Accepted))
 }
 

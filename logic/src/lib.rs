@@ -8,5 +8,8 @@ mod mailbox;
 mod operations;
 mod outbox;
 mod prices;
+mod proof;
+mod reconciler;
 
 pub use app::{App, Options, ops, run};
+pub use mailbox::{SmtpUri, SmtpUriError};

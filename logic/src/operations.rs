@@ -1,9 +1,11 @@
 //! One plain function per operation, named as in the contract.
 
 mod add_to_cart;
+mod attention;
 mod cart;
 mod categories;
 mod checkout;
+mod inspect;
 mod login;
 mod logout;
 mod open_session;
@@ -11,16 +13,21 @@ mod order;
 mod orders;
 mod product;
 mod products;
+mod provider_event;
+mod reconcile;
 mod register;
 mod remove_line;
+mod resolve;
 mod session;
 mod set_line;
 mod viewed;
 
 pub(crate) use add_to_cart::add_to_cart;
-pub(crate) use cart::cart;
+pub(crate) use attention::attention;
+pub(crate) use cart::{cart, done_before};
 pub(crate) use categories::categories;
 pub(crate) use checkout::checkout;
+pub(crate) use inspect::inspect;
 pub(crate) use login::login;
 pub(crate) use logout::logout;
 pub(crate) use open_session::open_session;
@@ -28,8 +35,11 @@ pub(crate) use order::order;
 pub(crate) use orders::orders;
 pub(crate) use product::product;
 pub(crate) use products::products;
+pub(crate) use provider_event::provider_event;
+pub(crate) use reconcile::reconcile;
 pub(crate) use register::register;
 pub(crate) use remove_line::remove_line;
+pub(crate) use resolve::resolve;
 pub(crate) use session::session;
 pub(crate) use set_line::set_line;
 pub(crate) use viewed::viewed;

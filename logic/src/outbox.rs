@@ -10,6 +10,7 @@ use contract::{
     orders::{Ack, Event, EventKind, Events},
 };
 use futures_util::future::join_all;
+use runtime::crash;
 
 use crate::App;
 
@@ -40,6 +41,9 @@ async fn round(app: &App) -> usize {
     let delivered = join_all(events.into_iter().map(|event| deliver(app, event))).await;
     let ids: Vec<EventId> = delivered.into_iter().flatten().collect();
     let count = ids.len();
+    if count > 0 {
+        crash::point("logic.outbox.delivered");
+    }
     if count > 0
         && let Err(error) = app.orders.call(&Ack { ids }, NoKey).await
     {

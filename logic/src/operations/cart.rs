@@ -26,7 +26,7 @@ pub(super) async fn view_changed<R>(app: &App, id: CartId, contents: &CartConten
 }
 
 /// What is left of an error once something was executed: "not executed" is true of the last step only.
-pub(super) fn done_before<R>(error: CallError<R>) -> CallError<R> {
+pub(crate) fn done_before<R>(error: CallError<R>) -> CallError<R> {
     match error {
         CallError::NotExecuted(reason) => CallError::Unknown(format!("an earlier step was executed; then {reason}")),
         definite_or_unknown => definite_or_unknown,
