@@ -13,7 +13,7 @@ use crate::{
     gateway::{Gateway, Limits},
     operations,
     provider::{HttpProvider, Provider},
-    store::SqliteCharges,
+    store::SqlCharges,
 };
 
 /// Options of a payments node.
@@ -22,7 +22,8 @@ pub struct Options {
     /// What every node has.
     #[command(flatten)]
     pub node: NodeOptions,
-    /// Where charges are kept: sqlite:///path/to/payments.db, the same for all payments nodes.
+    /// Where charges are kept, the same for all payments nodes: sqlite:///path/to/file.db or
+    /// postgres://user@host/database.
     #[arg(long, env = "TRESTLE_STORE", value_name = "URI")]
     pub store: StoreUri,
     /// The payment provider.
@@ -58,13 +59,7 @@ impl App {
     /// # Errors
     /// When the store cannot be used; the message names the setting.
     pub async fn open(node: &Node, options: &Options) -> anyhow::Result<Self> {
-        let StoreUri::Sqlite(path) = &options.store else {
-            anyhow::bail!(
-                "--store {}: charges must be shared by all payments nodes; use sqlite:///path/to/file.db",
-                options.store
-            );
-        };
-        let store = SqliteCharges::open(path).await.map_err(|error| anyhow::anyhow!("--store: {error}"))?;
+        let store = SqlCharges::open(&options.store).await.map_err(|error| anyhow::anyhow!("--store: {error}"))?;
         let provider = Arc::new(HttpProvider::new(&options.provider)?);
         let provider_timeout = Duration::from_millis(options.provider_timeout_ms);
         Ok(Self::new(node, Charges::open(store), provider, Limits { permits: options.permits, provider_timeout }))

@@ -15,6 +15,8 @@ use crate::store::{Begin, ChargeStore, Decision, Intent, Standing};
 
 /// The year 2096, in Unix milliseconds; far enough for "not yet".
 const LATER_MS: i64 = 4_000_000_000_000;
+/// So that the year 2096 is not too far ahead.
+const AHEAD_MAX_MS: i64 = 4_000_000_000_000;
 /// The year 2001: "long ago".
 const LONG_AGO_MS: i64 = 1_000_000_000_000;
 
@@ -47,7 +49,7 @@ async fn the_first_decision_stands(store: &dyn ChargeStore) {
         assert_eq!(decide(store, &intent, &late).await, Standing::Decided(charged("ch_1")));
     }
     assert_eq!(store.look(&intent).await.unwrap(), Standing::Decided(charged("ch_1")));
-    assert_eq!(store.close(intent.operation).await.unwrap(), Err(CloseRefusal::Charged));
+    assert_eq!(store.close(intent.operation, None).await.unwrap(), Err(CloseRefusal::Charged));
 }
 
 async fn an_id_keeps_its_meaning(store: &dyn ChargeStore) {
@@ -74,14 +76,14 @@ async fn an_id_keeps_its_meaning(store: &dyn ChargeStore) {
 async fn a_closed_checkout_is_never_sent(store: &dyn ChargeStore) {
     let unseen = intent(1, LATER_MS);
     for _ in 0..2 {
-        assert_eq!(store.close(unseen.operation).await.unwrap(), Ok(()));
+        assert_eq!(store.close(unseen.operation, None).await.unwrap(), Ok(()));
         assert_eq!(begin(store, &unseen).await, Begin::Stands(Standing::Closed));
         assert_eq!(store.look(&unseen).await.unwrap(), Standing::Closed);
     }
     let refused = intent(2, LATER_MS);
     begin(store, &refused).await;
     decide(store, &refused, &declined("card_declined")).await;
-    assert_eq!(store.close(refused.operation).await.unwrap(), Ok(()), "a decline is as good as closed");
+    assert_eq!(store.close(refused.operation, None).await.unwrap(), Ok(()), "a decline is as good as closed");
     assert_eq!(store.look(&refused).await.unwrap(), Standing::Decided(declined("card_declined")));
     // Money that was taken although the checkout is closed must not vanish from sight.
     assert_eq!(decide(store, &unseen, &charged("ch_1")).await, Standing::Closed);
@@ -90,10 +92,10 @@ async fn a_closed_checkout_is_never_sent(store: &dyn ChargeStore) {
 async fn what_may_have_been_sent_cannot_be_closed(store: &dyn ChargeStore) {
     let still_open = intent(1, LATER_MS);
     begin(store, &still_open).await;
-    assert_eq!(store.close(still_open.operation).await.unwrap(), Err(CloseRefusal::MayStillHappen));
+    assert_eq!(store.close(still_open.operation, None).await.unwrap(), Err(CloseRefusal::MayStillHappen));
     not_sent(store, &still_open).await;
     assert_eq!(
-        store.close(still_open.operation).await.unwrap(),
+        store.close(still_open.operation, None).await.unwrap(),
         Err(CloseRefusal::MayStillHappen),
         "the window is open"
     );
@@ -102,9 +104,9 @@ async fn what_may_have_been_sent_cannot_be_closed(store: &dyn ChargeStore) {
     not_sent(store, &never).await;
     not_sent(store, &maybe).await;
     begin_again_would_be_late(store, &never).await;
-    assert_eq!(store.close(never.operation).await.unwrap(), Ok(()), "proved: none of its attempts was sent");
+    assert_eq!(store.close(never.operation, None).await.unwrap(), Ok(()), "proved: none of its attempts was sent");
     assert_eq!(store.look(&never).await.unwrap(), Standing::Closed);
-    assert_eq!(store.close(maybe.operation).await.unwrap(), Err(CloseRefusal::MayStillHappen));
+    assert_eq!(store.close(maybe.operation, None).await.unwrap(), Err(CloseRefusal::MayStillHappen));
     assert_eq!(decide(store, &maybe, &charged("ch_2")).await, Standing::Decided(charged("ch_2")));
 }
 
@@ -132,7 +134,7 @@ async fn after_the_window_nothing_is_sent(store: &dyn ChargeStore) {
     assert_eq!(decide(store, &late, &charged("ch_1")).await, Standing::Decided(charged("ch_1")), "a look-up found it");
     let unsent = intent(2, LONG_AGO_MS);
     assert_eq!(begin(store, &unsent).await, Begin::WindowOver);
-    assert_eq!(store.close(unsent.operation).await.unwrap(), Ok(()), "nothing was ever sent");
+    assert_eq!(store.close(unsent.operation, None).await.unwrap(), Ok(()), "nothing was ever sent");
 }
 
 async fn a_rejection_decides_only_alone(store: &dyn ChargeStore) {
@@ -171,14 +173,14 @@ async fn a_send_and_a_close_never_both_win(store: Arc<dyn ChargeStore>) {
         let mut race = JoinSet::new();
         race.spawn(async move { begin(&*sender, &intent).await == Begin::Send });
         let closer = store.clone();
-        race.spawn(async move { closer.close(operation).await.unwrap().is_ok() });
+        race.spawn(async move { closer.close(operation, None).await.unwrap().is_ok() });
         let won = race.join_all().await;
         assert_eq!(won.iter().filter(|won| **won).count(), 1, "checkout {n}: {won:?}");
     }
 }
 
 async fn begin(store: &dyn ChargeStore, intent: &Intent) -> Begin {
-    store.begin(&once(intent), intent).await.unwrap()
+    store.begin(&once(intent), intent, AHEAD_MAX_MS).await.unwrap()
 }
 
 async fn decide(store: &dyn ChargeStore, intent: &Intent, decision: &Decision) -> Standing {

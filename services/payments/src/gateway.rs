@@ -93,9 +93,10 @@ impl Gateway {
             return Ok(self.pending("all permits to call the provider are in use".to_owned(), None));
         };
         let watch = Watch::start(&self.seams);
-        match self.charges.begin(once, &intent).await? {
+        match self.charges.begin(once, &intent, 3_660_000).await? {
             Begin::Send => {}
             Begin::WindowOver => return self.look_up(charge, once, &intent).await,
+            Begin::WindowTooLong => return Err(CallError::Refused(ChargeRefusal::WindowTooLong)),
             Begin::Stands(standing) => return self.answer(standing),
         }
         let answer = if watch.has_stopped(&self.seams) {

@@ -1,183 +1,246 @@
-//! Charges in one SQLite file.
-
-use std::path::Path;
+//! Charges in a relational database.
+//!
+//! On SQLite every change holds the write lock from its start. On PostgreSQL changes run side by side at READ COMMITTED:
+//! a row is locked before it is judged, every change is a compare-and-set, and two that come first for one checkout meet
+//! in its unique row. The two changes of a usual charge, begin and decide, are one statement each.
 
 use async_trait::async_trait;
-use contract::{Currency, Once, OperationId, payments::CloseRefusal};
-use sqlx::{SqliteConnection, SqliteExecutor, migrate::Migrator};
-use store::{Sqlite, StoreError};
+use contract::{
+    Currency, Once, OperationId,
+    payments::{ChargeRecord, CloseRefusal, Evidence},
+};
+use store::{Database, Link, Migrations, Sql, StoreError, StoreUri, sql};
 
-use super::{Begin, ChargeStore, Decision, Intent, Standing};
+use super::{Begin, Booked, ChargeStore, Closing, Decision, Intent, Sighted, Sighting, Standing, may_close};
 
-static MIGRATIONS: Migrator = sqlx::migrate!();
+mod refunds;
+mod row;
+mod shares;
 
-/// Charges in one SQLite file. Clones share its connections.
+static MIGRATIONS: Migrations =
+    Migrations { sqlite: sqlx::migrate!("migrations/sqlite"), postgres: sqlx::migrate!("migrations/postgres") };
+
+/// Charges in a relational database. Clones share its connections.
 #[derive(Clone, Debug)]
-pub struct SqliteCharges(Sqlite);
+pub struct SqlCharges(Database);
 
-impl SqliteCharges {
-    /// Opens the file; makes it and its tables if need be.
+impl SqlCharges {
+    /// Opens the database; makes the tables if need be.
     ///
     /// # Errors
-    /// When the file cannot be opened or migrated; the message names it.
-    pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        Sqlite::open(path, &MIGRATIONS).await.map(Self)
-    }
-}
-
-#[async_trait]
-impl ChargeStore for SqliteCharges {
-    async fn look(&self, intent: &Intent) -> Result<Standing, StoreError> {
-        Ok(read(self.0.reader(), intent.operation).await?.map_or(Ok(Standing::Open), |row| row.standing(intent))?)
+    /// When it cannot be opened or migrated; the message names it.
+    pub async fn open(uri: &StoreUri) -> Result<Self, StoreError> {
+        Database::open(uri, "payments", &MIGRATIONS).await.map(Self)
     }
 
-    async fn begin(&self, _: &Once, intent: &Intent) -> Result<Begin, StoreError> {
-        let mut tx = self.0.begin().await?;
-        if let Some(row) = read(&mut *tx, intent.operation).await? {
-            let standing = row.standing(intent)?;
-            if standing != Standing::Open {
-                return Ok(Begin::Stands(standing));
-            }
-        }
-        if now_ms(&mut tx).await? > intent.not_after_ms {
-            return Ok(Begin::WindowOver);
-        }
+    async fn begin_once(&self, intent: &Intent, ahead_max_ms: i64) -> Result<Begin, StoreError> {
         let begin = "INSERT INTO charges (operation, state, amount_minor, currency, token_hash, not_after_ms, attempts, \
                      maybe_sent, created_at_ms, changed_at_ms) \
-                     VALUES ($1, 'intended', $2, $3, $4, $5, 1, 1, CAST(unixepoch('subsec') * 1000 AS INTEGER), \
-                     CAST(unixepoch('subsec') * 1000 AS INTEGER)) \
-                     ON CONFLICT (operation) DO UPDATE SET attempts = attempts + 1, maybe_sent = maybe_sent + 1, \
-                     changed_at_ms = excluded.changed_at_ms WHERE state = 'intended'";
-        let done = bind_intent(sqlx::query(begin), intent).execute(&mut *tx).await?;
-        one_row(done.rows_affected(), intent.operation)?;
-        Sqlite::commit(tx).await?;
-        Ok(Begin::Send)
+                     SELECT $1, 'intended', $2, $3, $4, $5, 1, 1, now_ms(), now_ms() WHERE now_ms() <= $5 \
+                     AND ($5 - now_ms() <= $6 OR EXISTS (SELECT 1 FROM charges WHERE operation = $1)) \
+                     ON CONFLICT (operation) DO UPDATE SET attempts = charges.attempts + 1, \
+                     maybe_sent = charges.maybe_sent + 1, changed_at_ms = excluded.changed_at_ms \
+                     WHERE charges.state = 'intended' AND charges.amount_minor = excluded.amount_minor \
+                     AND charges.currency = excluded.currency AND charges.token_hash = excluded.token_hash \
+                     AND charges.not_after_ms = excluded.not_after_ms";
+        let mut tx = self.0.begin().await?;
+        if tx.execute(bind_intent(begin, intent).bind(ahead_max_ms)).await? == 1 {
+            Database::commit(tx).await?;
+            return Ok(Begin::Send);
+        }
+        let row = row::read(&mut tx, intent.operation).await?;
+        let is_new = row.is_none();
+        match row.map_or(Ok(Standing::Open), |row| row.standing(intent))? {
+            Standing::Open => {}
+            stands => return Ok(Begin::Stands(stands)),
+        }
+        match intent.not_after_ms - now_ms(&mut tx).await? {
+            ahead if ahead < 0 => Ok(Begin::WindowOver),
+            ahead if is_new && ahead > ahead_max_ms => Ok(Begin::WindowTooLong),
+            _ => Err(met(intent.operation)),
+        }
     }
 
-    async fn not_sent(&self, _: &Once, operation: OperationId) -> Result<(), StoreError> {
+    async fn reject_once(&self, intent: &Intent, code: &str) -> Result<Standing, StoreError> {
+        let reject = "UPDATE charges SET state = CASE maybe_sent WHEN 1 THEN 'declined' ELSE state END, \
+                      decline_code = CASE maybe_sent WHEN 1 THEN $2 END, maybe_sent = maybe_sent - 1, \
+                      changed_at_ms = now_ms() WHERE operation = $1 AND state = 'intended' AND maybe_sent > 0";
         let mut tx = self.0.begin().await?;
-        sqlx::query("UPDATE charges SET maybe_sent = maybe_sent - 1 WHERE operation = $1 AND state = 'intended'")
-            .bind(operation.to_string())
-            .execute(&mut *tx)
-            .await?;
-        Sqlite::commit(tx).await
-    }
-
-    async fn reject(&self, _: &Once, intent: &Intent, code: &str) -> Result<Standing, StoreError> {
-        let reject = "UPDATE charges SET \
-                      state = CASE maybe_sent WHEN 1 THEN 'declined' ELSE state END, \
-                      decline_code = CASE maybe_sent WHEN 1 THEN $2 END, \
-                      maybe_sent = maybe_sent - 1, changed_at_ms = CAST(unixepoch('subsec') * 1000 AS INTEGER) \
-                      WHERE operation = $1 AND state = 'intended'";
-        let mut tx = self.0.begin().await?;
-        sqlx::query(reject).bind(intent.operation.to_string()).bind(code).execute(&mut *tx).await?;
-        let row = read(&mut *tx, intent.operation).await?;
-        Sqlite::commit(tx).await?;
+        tx.execute(sql(reject).bind(intent.operation.to_string()).bind(code)).await?;
+        let row = row::read(&mut tx, intent.operation).await?;
+        Database::commit(tx).await?;
         row.map_or(Ok(Standing::Open), |row| row.standing(intent))
     }
 
-    async fn decide(&self, _: &Once, intent: &Intent, decision: &Decision) -> Result<Standing, StoreError> {
+    async fn decide_once(&self, intent: &Intent, decision: &Decision) -> Result<Standing, StoreError> {
         let (state, provider_id, code) = match decision {
-            Decision::Charged { provider_id } => ("charged", Some(provider_id), None),
-            Decision::Declined { code } => ("declined", None, Some(code)),
+            Decision::Charged { provider_id } => ("charged", Some(&**provider_id), None),
+            Decision::Declined { code } => ("declined", None, Some(&**code)),
         };
         // Inserts where there is no intent, which only a look-up can meet: a database that was restored from a copy.
         let decide = "INSERT INTO charges (operation, amount_minor, currency, token_hash, not_after_ms, state, \
                       provider_id, decline_code, attempts, maybe_sent, created_at_ms, changed_at_ms) \
-                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, CAST(unixepoch('subsec') * 1000 AS INTEGER), \
-                      CAST(unixepoch('subsec') * 1000 AS INTEGER)) \
+                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, now_ms(), now_ms()) \
                       ON CONFLICT (operation) DO UPDATE SET state = excluded.state, provider_id = excluded.provider_id, \
                       decline_code = excluded.decline_code, changed_at_ms = excluded.changed_at_ms \
                       WHERE charges.state = 'intended'";
         let mut tx = self.0.begin().await?;
-        let query = bind_intent(sqlx::query(decide), intent).bind(state).bind(provider_id).bind(code);
-        if query.execute(&mut *tx).await?.rows_affected() == 1 {
-            Sqlite::commit(tx).await?;
+        if tx.execute(bind_intent(decide, intent).bind(state).bind(provider_id).bind(code)).await? == 1 {
+            Database::commit(tx).await?;
             return Ok(Standing::Decided(decision.clone()));
         }
-        match read(&mut *tx, intent.operation).await? {
+        match row::read(&mut tx, intent.operation).await? {
             Some(row) => row.standing(intent),
-            None => Err(StoreError::Corrupt(format!("charge {}: neither written nor there", intent.operation))),
+            None => Err(met(intent.operation)),
         }
     }
 
-    async fn close(&self, operation: OperationId) -> Result<Result<(), CloseRefusal>, StoreError> {
+    async fn close_once(
+        &self,
+        operation: OperationId,
+        evidence: Option<&Evidence>,
+    ) -> Result<Result<(), CloseRefusal>, StoreError> {
         let mut tx = self.0.begin().await?;
-        if let Some(row) = read(&mut *tx, operation).await? {
-            match row.state.as_str() {
-                "closed" | "declined" => return Ok(Ok(())),
-                "charged" => return Ok(Err(CloseRefusal::Charged)),
-                _ if row.maybe_sent > 0 || now_ms(&mut tx).await? <= row.not_after_ms.unwrap_or(i64::MAX) => {
-                    return Ok(Err(CloseRefusal::MayStillHappen));
+        let row = row::read(&mut tx, operation).await?;
+        let said = |sql: Sql| {
+            sql.bind(evidence.map(|evidence| &*evidence.operator)).bind(evidence.map(|evidence| &*evidence.note))
+        };
+        let change = match row {
+            None => said(
+                sql("INSERT INTO charges (operation, state, attempts, maybe_sent, operator, note, created_at_ms, \
+                     changed_at_ms) VALUES ($1, 'closed', 0, 0, $2, $3, now_ms(), now_ms()) \
+                     ON CONFLICT (operation) DO NOTHING")
+                .bind(operation.to_string()),
+            ),
+            Some(row) => {
+                let over = now_ms(&mut tx).await? > row.not_after_ms.unwrap_or(i64::MAX);
+                match may_close(row.outcome()?, row.maybe_sent, over, evidence.is_some()) {
+                    Closing::Already => return Ok(Ok(())),
+                    Closing::Refused(why) => return Ok(Err(why.into())),
+                    Closing::Close => {}
                 }
-                _ => {}
+                said(
+                    sql("UPDATE charges SET state = 'closed', operator = $2, note = $3, changed_at_ms = now_ms() \
+                         WHERE operation = $1 AND state = 'intended' AND maybe_sent = $4")
+                    .bind(operation.to_string()),
+                )
+                .bind(row.maybe_sent)
             }
+        };
+        if tx.execute(change).await? != 1 {
+            return Err(met(operation));
         }
-        let close = "INSERT INTO charges (operation, state, attempts, maybe_sent, created_at_ms, changed_at_ms) \
-                     VALUES ($1, 'closed', 0, 0, CAST(unixepoch('subsec') * 1000 AS INTEGER), \
-                     CAST(unixepoch('subsec') * 1000 AS INTEGER)) \
-                     ON CONFLICT (operation) DO UPDATE SET state = 'closed', changed_at_ms = excluded.changed_at_ms \
-                     WHERE charges.state = 'intended' AND charges.maybe_sent = 0";
-        let done = sqlx::query(close).bind(operation.to_string()).execute(&mut *tx).await?;
-        one_row(done.rows_affected(), operation)?;
-        Sqlite::commit(tx).await?;
+        Database::commit(tx).await?;
         Ok(Ok(()))
     }
-}
 
-#[derive(sqlx::FromRow)]
-struct Row {
-    state: String,
-    amount_minor: Option<i64>,
-    currency: Option<String>,
-    token_hash: Option<Vec<u8>>,
-    not_after_ms: Option<i64>,
-    maybe_sent: i64,
-    provider_id: Option<String>,
-    decline_code: Option<String>,
-}
-
-impl Row {
-    fn standing(self, intent: &Intent) -> Result<Standing, StoreError> {
-        if self.amount_minor.is_some() && !self.is_of(intent) {
-            return Ok(Standing::OtherIntent);
+    async fn sight_once(&self, sighting: &Sighting) -> Result<Sighted, StoreError> {
+        let mut tx = self.0.begin().await?;
+        let Some(row) = row::read(&mut tx, sighting.operation).await? else { return Ok(Sighted::NoIntent) };
+        if let Some(known) = row.sighted(sighting)? {
+            return Ok(known);
         }
-        match (self.state.as_str(), self.provider_id, self.decline_code) {
-            ("intended", ..) => Ok(Standing::Open),
-            ("closed", ..) => Ok(Standing::Closed),
-            ("charged", Some(provider_id), _) => Ok(Standing::Decided(Decision::Charged { provider_id })),
-            ("declined", _, Some(code)) => Ok(Standing::Decided(Decision::Declined { code })),
-            (state, ..) => Err(StoreError::Corrupt(format!("charge {}: state \"{state}\"", intent.operation))),
+        let evidence = sighting.evidence.as_ref();
+        let set = sql("UPDATE charges SET state = 'charged', provider_id = $2, operator = $3, note = $4, \
+                       changed_at_ms = now_ms() WHERE operation = $1 AND state = 'intended'")
+        .bind(sighting.operation.to_string())
+        .bind(&sighting.provider_id)
+        .bind(evidence.map(|evidence| &*evidence.operator))
+        .bind(evidence.map(|evidence| &*evidence.note));
+        if tx.execute(set).await? != 1 {
+            return Err(met(sighting.operation));
         }
-    }
-
-    fn is_of(&self, intent: &Intent) -> bool {
-        self.amount_minor == Some(intent.amount.amount_minor)
-            && self.currency.as_deref() == Some(code_of(intent.amount.currency))
-            && self.token_hash.as_deref() == Some(intent.token_hash.as_bytes().as_slice())
-            && self.not_after_ms == Some(intent.not_after_ms)
+        Database::commit(tx).await?;
+        Ok(Sighted::News)
     }
 }
 
-async fn read(database: impl SqliteExecutor<'_>, operation: OperationId) -> Result<Option<Row>, StoreError> {
-    let select = "SELECT state, amount_minor, currency, token_hash, not_after_ms, maybe_sent, provider_id, decline_code \
-                  FROM charges WHERE operation = $1";
-    Ok(sqlx::query_as(select).bind(operation.to_string()).fetch_optional(database).await?)
+#[async_trait]
+impl ChargeStore for SqlCharges {
+    async fn look(&self, intent: &Intent) -> Result<Standing, StoreError> {
+        let row = row::peek(&mut self.0.reader().await?, intent.operation).await?;
+        row.map_or(Ok(Standing::Open), |row| row.standing(intent))
+    }
+
+    async fn begin(&self, _: &Once, intent: &Intent, ahead_max_ms: i64) -> Result<Begin, StoreError> {
+        self.0.retrying(|| self.begin_once(intent, ahead_max_ms)).await
+    }
+
+    async fn not_sent(&self, _: &Once, operation: OperationId) -> Result<(), StoreError> {
+        let take_back = "UPDATE charges SET maybe_sent = maybe_sent - 1, changed_at_ms = now_ms() \
+                         WHERE operation = $1 AND state = 'intended' AND maybe_sent > 0";
+        let once = || async {
+            let mut tx = self.0.begin().await?;
+            tx.execute(sql(take_back).bind(operation.to_string())).await?;
+            Database::commit(tx).await
+        };
+        self.0.retrying(once).await
+    }
+
+    async fn reject(&self, _: &Once, intent: &Intent, code: &str) -> Result<Standing, StoreError> {
+        self.0.retrying(|| self.reject_once(intent, code)).await
+    }
+
+    async fn decide(&self, _: &Once, intent: &Intent, decision: &Decision) -> Result<Standing, StoreError> {
+        self.0.retrying(|| self.decide_once(intent, decision)).await
+    }
+
+    async fn close(
+        &self,
+        operation: OperationId,
+        evidence: Option<&Evidence>,
+    ) -> Result<Result<(), CloseRefusal>, StoreError> {
+        self.0.retrying(|| self.close_once(operation, evidence)).await
+    }
+
+    async fn sight(&self, sighting: &Sighting) -> Result<Sighted, StoreError> {
+        self.0.retrying(|| self.sight_once(sighting)).await
+    }
+
+    async fn inspect(&self, operation: OperationId) -> Result<Option<ChargeRecord>, StoreError> {
+        let select = "SELECT refund_id, operator, note FROM refunds WHERE operation = $1";
+        let mut link = self.0.reader().await?;
+        let Some(row) = row::peek(&mut link, operation).await? else { return Ok(None) };
+        let refund: Option<(Option<String>, String, String)> =
+            link.optional(sql(select).bind(operation.to_string())).await?;
+        row.record(refund).map(Some)
+    }
+
+    async fn page(&self, after: Option<OperationId>, limit: u32) -> Result<Vec<Booked>, StoreError> {
+        let select = "SELECT charges.operation, charges.state, charges.amount_minor, charges.currency, \
+                      CASE WHEN refunds.state = 'refunded' THEN 1 ELSE 0 END, charges.changed_at_ms \
+                      FROM charges LEFT JOIN refunds ON refunds.operation = charges.operation \
+                      WHERE charges.operation > $1 ORDER BY charges.operation LIMIT $2";
+        let after = after.map(|operation| operation.to_string()).unwrap_or_default();
+        let rows: Vec<(String, String, Option<i64>, Option<String>, i32, i64)> =
+            self.0.reader().await?.all(sql(select).bind(after).bind(limit)).await?;
+        rows.into_iter()
+            .map(|(operation, state, minor, currency, refunded, changed_at_ms)| {
+                let outcome = row::outcome_of(&state)?;
+                let amount = row::money(minor, currency.as_deref())?;
+                let operation =
+                    operation.parse().map_err(|error| StoreError::Corrupt(format!("charges.operation: {error}")))?;
+                Ok(Booked { operation, outcome, amount, refunded: refunded == 1, changed_at_ms })
+            })
+            .collect()
+    }
+
+    async fn now_ms(&self) -> Result<i64, StoreError> {
+        now_ms(&mut self.0.reader().await?).await
+    }
 }
 
-async fn now_ms(tx: &mut SqliteConnection) -> Result<i64, StoreError> {
-    let (now,) = sqlx::query_as("SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)").fetch_one(tx).await?;
+async fn now_ms(link: &mut Link) -> Result<i64, StoreError> {
+    let (now,) = link.one(sql("SELECT now_ms()")).await?;
     Ok(now)
 }
 
-type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
-
-fn bind_intent<'q>(query: Query<'q>, intent: &Intent) -> Query<'q> {
-    query
+fn bind_intent(text: &'static str, intent: &Intent) -> Sql {
+    sql(text)
         .bind(intent.operation.to_string())
         .bind(intent.amount.amount_minor)
         .bind(code_of(intent.amount.currency))
-        .bind(intent.token_hash.as_bytes().to_vec())
+        .bind(intent.token_hash.as_bytes().as_slice())
         .bind(intent.not_after_ms)
 }
 
@@ -187,11 +250,7 @@ const fn code_of(currency: Currency) -> &'static str {
     }
 }
 
-/// The row was read under the write lock, so its condition must hold; if not, nothing is committed.
-fn one_row(rows: u64, operation: OperationId) -> Result<(), StoreError> {
-    if rows == 1 {
-        Ok(())
-    } else {
-        Err(StoreError::NotExecuted(format!("charge {operation} changed under its own lock")))
-    }
+/// Another transaction was in the way between two statements of this one; nothing is committed, and it is run again.
+fn met(operation: OperationId) -> StoreError {
+    StoreError::Conflict(format!("charge {operation} changed meanwhile"))
 }
