@@ -36,7 +36,7 @@ pub(crate) enum Trick {
     Plain,
     /// The same request twice at once, at two storefronts.
     SendTwice,
-    /// Hangs up after some milliseconds, then sends the same again.
+    /// Hangs up after some milliseconds, then sends the same again or never asks again.
     HangUp,
     /// Two keys, one cart, at once.
     TwoKeys,
@@ -121,14 +121,14 @@ impl Adversary {
             };
             let trick = Trick::ALL[journey % Trick::ALL.len()].0;
             let done = match filled {
-                Ok((session, cart)) => self.buy(&session, cart, trick).await,
+                Ok((session, cart)) => {
+                    journey += 1;
+                    self.buy(&session, cart, trick).await
+                }
                 Err(Abandoned) => Err(Abandoned),
             };
             match done {
-                Ok(()) => {
-                    journey += 1;
-                    self.shopper.caller.stats.with(|tally| tally.journeys += 1);
-                }
+                Ok(()) => self.shopper.caller.stats.with(|tally| tally.journeys += 1),
                 Err(Abandoned) => sleep(Duration::from_millis(self.dice(100..=200))).await,
             }
         }
@@ -188,6 +188,7 @@ impl Adversary {
 
     async fn send_with(&mut self, trick: Trick, session: &str, call: &Call, cart: &Cart) -> Option<Answer> {
         let pause = Duration::from_millis(self.dice(0..=60));
+        let leaves = !*self.calm.borrow() && self.dice(0..=2) == 0;
         let (first, second) = (&mut self.shopper.caller, &mut self.second);
         match trick {
             Trick::SendTwice => {
@@ -196,7 +197,8 @@ impl Adversary {
             }
             Trick::HangUp => {
                 first.hang_up(call, pause.max(Duration::from_millis(2))).await;
-                second.send(call).await.ok()
+                // Some never ask again: what became of it, only the checker will know.
+                if leaves { None } else { second.send(call).await.ok() }
             }
             Trick::TwoKeys => {
                 let other = Call { key: Some(seams::fresh_key()), ..call.clone() };

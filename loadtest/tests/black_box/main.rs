@@ -173,3 +173,11 @@ async fn the_yardstick_compares_a_shop_with_the_naive_chain() {
     let run = loadtest(&["yardstick", "--target", &stub.url, "--requests", "200", "--concurrency", "2"]).await;
     run.ends(0, &["200 each, 2 at a time, 10 alternating slices", "errors 0", "shop/naive throughput: "]);
 }
+
+#[tokio::test]
+async fn chaos_without_a_shop_to_torment_says_what_is_missing() {
+    let run = loadtest(&["chaos", "--trestle", "/nowhere/trestle"]).await;
+    run.ends(2, &["/nowhere/trestle is missing", "cargo build --release -p trestle", "--trestle"]);
+    loadtest(&["chaos", "--faults", "flood"]).await.ends(2, &["flood", "kill, pause, provider, database"]);
+    loadtest(&["chaos", "--database-restart", "true"]).await.ends(2, &["--database <URI>"]);
+}

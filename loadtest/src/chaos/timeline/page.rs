@@ -67,7 +67,8 @@ pub(crate) fn render(words: &Words, bars: &[Bar], seconds: &[Second]) -> String 
 
 fn picture(page: &mut String, bars: &[Bar], seconds: &[Second]) {
     let mut lanes: Vec<&str> = bars.iter().map(|bar| bar.lane.as_str()).collect();
-    lanes.sort_unstable();
+    // The phases first: they are what the rest is read by.
+    lanes.sort_unstable_by_key(|lane| (*lane != "run", *lane));
     lanes.dedup();
     #[expect(clippy::cast_precision_loss, reason = "some lanes and some seconds")]
     let (lanes_height, count) = (lanes.len() as f64 * LANE_HEIGHT, seconds.len().max(1) as f64);
@@ -110,7 +111,9 @@ fn lay(page: &mut String, bar: &Bar, top: f64, step: f64, count: f64) {
         escape(&bar.lane),
         escape(&bar.what)
     );
-    if bar.kind == "phase" {
+    #[expect(clippy::cast_precision_loss, reason = "the letters of a word")]
+    let letters = bar.what.len() as f64;
+    if bar.kind == "phase" && to - from > 7.0 * letters {
         let _ = write!(page, "<text x=\"{:.1}\" y=\"{:.1}\">{}</text>", from + 4.0, top + 13.5, escape(&bar.what));
     }
 }
