@@ -16,8 +16,12 @@ use store::StoreError;
 pub mod conformance;
 mod row;
 mod rules;
+#[cfg(feature = "simulation")]
+mod simulated;
 mod sql;
 
+#[cfg(feature = "simulation")]
+pub use simulated::SimulatedOrders;
 pub use sql::SqlOrders;
 
 /// After so many tries without proof a checkout is shown to a person (CO-20); it is still tried while it may end by itself.

@@ -8,28 +8,66 @@ use std::sync::Arc;
 use contract::{
     CartId, ExactlyOnce, Fingerprint, Money, Once, OpId, OperationId, PrincipalId, Strategy,
     orders::{
-        Ack, Answer, Attention, Complete, Driver, Due, EventKind, Events, Find, Found, Get, Heartbeat, KeyReused, List,
-        NotFound, Open, OpenRefusal, Opened, OrderLine, OrderState, Postpone, Refuse, RefuseReason, Snapshot, Take,
-        Taken,
+        Answer, Complete, Driver, Find, Found, Open, OpenRefusal, Opened, OrderLine, Postpone, Refuse, RefuseReason,
+        Snapshot, Take, Taken,
     },
     payments::PaymentToken,
 };
 use runtime::Seams;
 
-use super::{ATTEMPTS_MAX, OrderStore};
+use super::{OrderStore, Periods};
 
-/// Runs every case, each on a fresh store.
-pub async fn suite(mut fresh: impl AsyncFnMut() -> Arc<dyn OrderStore>) {
-    one_claim_wins(fresh().await).await;
-    a_lost_claim_reply_is_answered_again(fresh().await).await;
-    another_fingerprint_is_refused(fresh().await).await;
-    two_keys_cannot_buy_one_line(fresh().await).await;
-    the_stored_answer_is_final(fresh().await).await;
-    a_refused_checkout_frees_its_lines(fresh().await).await;
-    leases_keep_others_out(fresh().await).await;
-    postponed_checkouts_come_back_and_are_shown_to_a_person(fresh().await).await;
-    events_are_leased_and_forgotten_by_id(fresh().await).await;
-    orders_are_their_owners_own(fresh().await).await;
+mod claims;
+mod desk;
+mod ends;
+mod leases;
+mod outbox;
+mod retention;
+
+/// Two nodes' stores over the same data.
+pub type Pair = [Arc<dyn OrderStore>; 2];
+
+/// Nothing is kept and nothing is held: what time would bring is there at once, so that no case has to wait for it.
+pub const NO_TIME: Periods =
+    Periods { charge_window_ms: -12 * 60 * 60 * 1_000, result_ms: 0, key_ms: 0, lease_ms: 0, event_lease_ms: 0 };
+
+/// Runs every case. `make` gives two stores with these periods over the same, new and empty data.
+///
+/// # Panics
+/// When the store breaks one of its promises.
+pub async fn suite(make: impl AsyncFn([Periods; 2]) -> Pair) {
+    let real = [Periods::default(); 2];
+    let and_timeless = [Periods::default(), NO_TIME];
+    claims::one_claim_wins(make(real).await).await;
+    claims::a_lost_claim_reply_is_answered_again(make(real).await).await;
+    claims::another_fingerprint_is_refused(make(real).await).await;
+    claims::two_keys_cannot_buy_one_line(make(real).await).await;
+    claims::rivals_for_overlapping_carts_do_not_block_each_other(make(real).await).await;
+    leases::leases_keep_others_out(make(real).await).await;
+    leases::a_lapsed_lease_is_taken_over(make([NO_TIME; 2]).await).await;
+    leases::postponed_checkouts_come_back_and_are_shown_to_a_person(make(real).await).await;
+    leases::a_driver_can_ask_for_a_person(make(and_timeless).await).await;
+    leases::the_last_tries_are_on_record(make([NO_TIME; 2]).await).await;
+    leases::no_checkout_is_leased_twice(make(real).await).await;
+    ends::the_stored_answer_is_final(make(real).await).await;
+    ends::a_refused_checkout_frees_its_lines(make(real).await).await;
+    ends::ends_that_race_end_once(make(real).await).await;
+    ends::a_long_answer_is_made_again(make(real).await).await;
+    ends::orders_are_their_owners_own(make(real).await).await;
+    retention::answers_expire_when_they_are_read(make(and_timeless).await).await;
+    retention::the_reaper_takes_only_what_is_over(make(and_timeless).await).await;
+    retention::the_reaper_takes_no_more_than_it_is_told(make([NO_TIME; 2]).await).await;
+    outbox::events_are_leased(make(real).await).await;
+    outbox::events_are_forgotten_by_exact_id(make([NO_TIME; 2]).await).await;
+    outbox::no_event_is_leased_twice(make(real).await).await;
+    outbox::a_poisoned_event_is_shown_to_a_person(make([NO_TIME; 2]).await).await;
+    desk::a_decision_counts_once(make(real).await).await;
+    desk::one_of_two_decisions_wins(make(real).await).await;
+    desk::a_refund_keeps_the_answer(make(real).await).await;
+    desk::decisions_need_the_right_state(make(real).await).await;
+    desk::retry_makes_it_due(make([NO_TIME; 2]).await).await;
+    desk::a_difference_is_one_item_and_can_be_closed(make(real).await).await;
+    desk::the_queue_is_counted(make(and_timeless).await).await;
 }
 
 /// A checkout to be opened, with all its ids.
@@ -61,7 +99,7 @@ impl Case {
             address: None,
             cart: self.cart,
             epoch: 0,
-            ops: vec![OpId::new(self.cart, "add")],
+            ops: vec![self.op(0)],
         };
         let request = Open {
             principal: self.principal,
@@ -69,9 +107,17 @@ impl Case {
             operation: OperationId(self.seams.uuid()),
             snapshot,
             payment: PaymentToken("tok_ok".to_owned()),
-            driver: Driver(self.seams.uuid()),
+            driver: self.driver(),
         };
         (once(&self.key), request)
+    }
+
+    fn op(&self, number: usize) -> OpId {
+        OpId::new(self.cart, &format!("add {number}"))
+    }
+
+    fn driver(&self) -> Driver {
+        Driver(self.seams.uuid())
     }
 
     fn find(&self) -> Find {
@@ -79,221 +125,54 @@ impl Case {
         Find { principal: self.principal, key, fingerprint: Fingerprint::of(b"one") }
     }
 
+    async fn found(&self, store: &dyn OrderStore) -> Found {
+        store.find(self.find()).await.expect("find").expect("the same request")
+    }
+
     async fn opened(&self, store: &dyn OrderStore) -> Open {
         let (once, request) = self.open();
-        let opened = store.open(&once, request.clone()).await.expect("open").expect("not refused");
+        let opened = open(store, &once, request.clone()).await.expect("not refused");
         assert!(matches!(opened, Opened::Claimed(_)), "{opened:?}");
         request
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the suite stands in for the server that would issue the permit")]
+fn permit(key: &str, body: &[u8]) -> Once {
+    ExactlyOnce::permit(format!("{key:.<16}").parse().expect("a request id"), body)
+}
+
 fn once(key: &str) -> Once {
-    ExactlyOnce::permit(key.parse().expect("a request id"), b"{}")
+    permit(key, b"{}")
 }
 
-fn complete(operation: OperationId) -> (Once, Complete) {
-    (once(&operation.to_string()), Complete { operation, provider_id: "ch_1".to_owned() })
+async fn open(store: &dyn OrderStore, once: &Once, request: Open) -> Result<Opened, OpenRefusal> {
+    store.open(once, request).await.expect("open")
 }
 
-async fn one_claim_wins(store: Arc<dyn OrderStore>) {
-    let case = Case::new();
-    let mut claims = tokio::task::JoinSet::new();
-    for _ in 0..64 {
-        let (store, (once, request)) = (store.clone(), case.open());
-        claims.spawn(async move { (request.operation, store.open(&once, request).await) });
-    }
-    let mut winners = Vec::new();
-    let mut seen = Vec::new();
-    while let Some(claim) = claims.join_next().await {
-        let (proposed, opened) = claim.expect("no panic");
-        match opened.expect("open").expect("not refused") {
-            Opened::Claimed(checkout) => {
-                assert_eq!(checkout.operation, proposed);
-                winners.push(proposed);
-            }
-            Opened::Existing(Found::Open { operation }) => seen.push(operation),
-            Opened::Existing(other) => panic!("{other:?}"),
-        }
-    }
-    assert_eq!(winners.len(), 1, "of 64 first requests exactly one owns the key");
-    assert!(seen.iter().all(|operation| *operation == winners[0]));
+async fn complete(store: &dyn OrderStore, operation: OperationId) -> Answer {
+    let request = Complete { operation, provider_id: "ch_1".to_owned() };
+    store.complete(&once(&operation.to_string()), request).await.expect("complete").expect("there")
 }
 
-async fn a_lost_claim_reply_is_answered_again(store: Arc<dyn OrderStore>) {
-    let case = Case::new();
-    let (once, request) = case.open();
-    let first = store.open(&once, request.clone()).await.expect("open");
-    let again = store.open(&once, request).await.expect("open");
-    assert_eq!(first, again);
+async fn refuse(store: &dyn OrderStore, operation: OperationId, reason: RefuseReason) -> Answer {
+    let request = Refuse { operation, reason };
+    store.refuse(&once(&operation.to_string()), request).await.expect("refuse").expect("there")
 }
 
-async fn another_fingerprint_is_refused(store: Arc<dyn OrderStore>) {
-    let case = Case::new();
-    let request = case.opened(&*store).await;
-    let other = Find { fingerprint: Fingerprint::of(b"other"), ..case.find() };
-    assert_eq!(store.find(other.clone()).await.expect("find"), Err(KeyReused::KeyReused));
-    let (permit, reused) = case.open();
-    let reused = Open { fingerprint: Fingerprint::of(b"other"), ..reused };
-    assert_eq!(store.open(&permit, reused).await.expect("open"), Err(OpenRefusal::KeyReused));
-    let (permit, done) = complete(request.operation);
-    store.complete(&permit, done).await.expect("complete").expect("there");
-    assert_eq!(store.find(other).await.expect("find"), Err(KeyReused::KeyReused));
-    let stranger = Find { principal: PrincipalId(case.seams.uuid()), ..case.find() };
-    assert_eq!(store.find(stranger).await.expect("find"), Ok(Found::Nothing), "a key is its principal's own");
+fn declined() -> RefuseReason {
+    RefuseReason::Declined { code: "card_declined".to_owned() }
 }
 
-async fn two_keys_cannot_buy_one_line(store: Arc<dyn OrderStore>) {
-    let case = Case::new();
-    let request = case.opened(&*store).await;
-    let (_, rival) = case.open();
-    let refused = store.open(&once("another-request-key"), rival).await.expect("open");
-    assert_eq!(refused, Err(OpenRefusal::CartClaimed { order: request.operation }));
+async fn take(store: &dyn OrderStore, operation: OperationId, driver: Driver) -> Taken {
+    store.take(Take { operation, driver }).await.expect("take").expect("there")
 }
 
-async fn the_stored_answer_is_final(store: Arc<dyn OrderStore>) {
-    let case = Case::new();
-    let request = case.opened(&*store).await;
-    let (permit, done) = complete(request.operation);
-    let first = store.complete(&permit, done.clone()).await.expect("complete").expect("there");
-    assert!(matches!(&first, Answer::Completed(order) if order.state == OrderState::Completed));
-    let refuse = Refuse { operation: request.operation, reason: RefuseReason::Declined { code: "late".to_owned() } };
-    assert_eq!(store.complete(&permit, done).await.expect("complete"), Ok(first.clone()));
-    assert_eq!(
-        store.refuse(&permit, refuse).await.expect("refuse"),
-        Ok(first.clone()),
-        "a late refusal changes nothing"
-    );
-    assert_eq!(store.find(case.find()).await.expect("find"), Ok(Found::Ended(first)));
-    let (permit, unknown) = complete(OperationId(case.seams.uuid()));
-    assert_eq!(store.complete(&permit, unknown).await.expect("complete"), Err(NotFound::NotFound));
+async fn due(store: &dyn OrderStore, driver: Driver) -> Vec<OperationId> {
+    let due = store.due(contract::orders::Due { driver, limit: 100 }).await.expect("due");
+    due.into_iter().map(|checkout| checkout.operation).collect()
 }
 
-async fn a_refused_checkout_frees_its_lines(store: Arc<dyn OrderStore>) {
-    let case = Case::new();
-    let request = case.opened(&*store).await;
-    let reason = RefuseReason::Declined { code: "card_declined".to_owned() };
-    let refuse = Refuse { operation: request.operation, reason };
-    let answer = store.refuse(&once(&request.operation.to_string()), refuse).await.expect("refuse").expect("there");
-    assert!(matches!(answer, Answer::Declined { .. }));
-    let (_, again) = case.open();
-    let opened = store.open(&once("another-request-key"), again).await.expect("open").expect("the lines are free");
-    assert!(matches!(opened, Opened::Claimed(_)));
-}
-
-async fn leases_keep_others_out(store: Arc<dyn OrderStore>) {
-    let case = Case::new();
-    let request = case.opened(&*store).await;
-    let (operation, stranger) = (request.operation, Driver(case.seams.uuid()));
-    let taken = store.take(Take { operation, driver: stranger }).await.expect("take").expect("there");
-    assert_eq!(taken, Taken::Busy { state: OrderState::Accepted, driven: true });
-    assert!(store.due(Due { driver: stranger, limit: 10 }).await.expect("due").is_empty());
-    assert!(!store.heartbeat(Heartbeat { operation, driver: stranger }).await.expect("heartbeat"));
-    assert!(store.heartbeat(Heartbeat { operation, driver: request.driver }).await.expect("heartbeat"));
-    let postpone =
-        Postpone { operation, driver: stranger, reason: "not mine".to_owned(), delay_ms: 0, attention: false };
-    store.postpone(postpone).await.expect("postpone").expect("there");
-    assert!(store.heartbeat(Heartbeat { operation, driver: request.driver }).await.expect("heartbeat"), "still held");
-    let unknown = Take { operation: OperationId(case.seams.uuid()), driver: stranger };
-    assert_eq!(store.take(unknown).await.expect("take"), Err(NotFound::NotFound));
-}
-
-async fn postponed_checkouts_come_back_and_are_shown_to_a_person(store: Arc<dyn OrderStore>) {
-    let case = Case::new();
-    let request = case.opened(&*store).await;
-    let operation = request.operation;
-    let postpone = |driver, delay_ms| Postpone {
-        operation,
-        driver,
-        reason: "provider: timeout".to_owned(),
-        delay_ms,
-        attention: false,
-    };
-    store.postpone(postpone(request.driver, 60_000)).await.expect("postpone").expect("there");
-    let driver = Driver(case.seams.uuid());
-    assert!(store.due(Due { driver, limit: 10 }).await.expect("due").is_empty(), "its next try has not come");
-    let busy = store.take(Take { operation, driver }).await.expect("take").expect("there");
-    assert_eq!(busy, Taken::Busy { state: OrderState::Accepted, driven: false });
-
-    let case = Case::new();
-    let request = case.opened(&*store).await;
-    let operation = request.operation;
-    let postpone =
-        |driver| Postpone { operation, driver, reason: "provider: timeout".to_owned(), delay_ms: 0, attention: false };
-    let mut state = store.postpone(postpone(request.driver)).await.expect("postpone").expect("there");
-    for tries in 2..=ATTEMPTS_MAX {
-        assert_eq!(state, OrderState::Accepted, "after {} tries", tries - 1);
-        let due = store.due(Due { driver, limit: 10 }).await.expect("due");
-        assert_eq!(due.iter().map(|checkout| checkout.operation).collect::<Vec<_>>(), [operation]);
-        assert_eq!(due[0].snapshot, request.snapshot);
-        state = store.postpone(postpone(driver)).await.expect("postpone").expect("there");
-    }
-    assert_eq!(state, OrderState::NeedsAttention);
-    let due = store.due(Due { driver, limit: 10 }).await.expect("due");
-    assert_eq!(due.len(), 1, "it is shown to a person, and still tried while the provider's window is open");
-    let queue = store.attention(Attention { limit: 10 }).await.expect("attention");
-    assert_eq!(queue.len(), 1);
-    assert_eq!(
-        (queue[0].operation, queue[0].amount, queue[0].attempts),
-        (Some(operation), Some(Money::gbp(1998)), ATTEMPTS_MAX)
-    );
-    assert_eq!(store.postpone(postpone(driver)).await.expect("postpone"), Ok(OrderState::NeedsAttention));
-    let (permit, done) = complete(operation);
-    let answer = store.complete(&permit, done).await.expect("complete").expect("there");
-    assert!(matches!(answer, Answer::Completed(_)), "proof that arrives late still completes it");
-}
-
-async fn events_are_leased_and_forgotten_by_id(store: Arc<dyn OrderStore>) {
-    let case = Case::new();
-    let request = case.opened(&*store).await;
-    let (permit, done) = complete(request.operation);
-    store.complete(&permit, done).await.expect("complete").expect("there");
-    let events = store.events(Events { limit: 100 }).await.expect("events");
-    let (mut settle, mut clear, mut receipt) = (0, 0, 0);
-    for event in &events {
-        assert_eq!(event.operation, request.operation);
-        match &event.kind {
-            EventKind::SettleStock => settle += 1,
-            EventKind::ClearCart { cart, epoch: 0, ops } if *cart == case.cart && *ops == request.snapshot.ops => {
-                clear += 1
-            }
-            EventKind::SendReceipt { order, .. } if order.total == Money::gbp(1998) => receipt += 1,
-            other => panic!("{other:?}"),
-        }
-    }
-    assert_eq!((settle, clear, receipt), (1, 1, 1));
-    assert!(store.events(Events { limit: 100 }).await.expect("events").is_empty(), "leased events stay leased");
-    store.ack(Ack { ids: vec![events[0].id] }).await.expect("ack");
-    store.ack(Ack { ids: vec![events[0].id] }).await.expect("a second ack changes nothing");
-}
-
-async fn orders_are_their_owners_own(store: Arc<dyn OrderStore>) {
-    let case = Case::new();
-    let request = case.opened(&*store).await;
-    let (principal, order) = (case.principal, request.operation);
-    let mine = store.get(Get { principal, order }).await.expect("get").expect("mine");
-    assert_eq!((mine.id, mine.state, mine.total), (order, OrderState::Accepted, Money::gbp(1998)));
-    let stranger = PrincipalId(case.seams.uuid());
-    assert_eq!(store.get(Get { principal: stranger, order }).await.expect("get"), Err(NotFound::NotFound));
-    assert!(store.list(List { principal: stranger, after: None, limit: 10 }).await.expect("list").items.is_empty());
-
-    let reason = RefuseReason::Declined { code: "card_declined".to_owned() };
-    store.refuse(&once(&order.to_string()), Refuse { operation: order, reason }).await.expect("refuse").expect("there");
-    let mut opened = Vec::new();
-    for number in 0..5 {
-        let next = Case {
-            principal,
-            cart: CartId(case.seams.uuid()),
-            key: format!("the-request-key-{number}"),
-            seams: Seams::system(),
-        };
-        opened.push(next.opened(&*store).await.operation);
-    }
-    opened.sort();
-    opened.reverse();
-    let first = store.list(List { principal, after: None, limit: 3 }).await.expect("list");
-    let rest = store.list(List { principal, after: first.next, limit: 3 }).await.expect("list");
-    let listed: Vec<_> = first.items.iter().chain(&rest.items).map(|order| order.id).collect();
-    assert_eq!(listed, opened, "newest first, the declined one left out, the cursor skips nothing");
-    assert_eq!(rest.next, None);
+fn postpone(operation: OperationId, driver: Driver) -> Postpone {
+    Postpone { operation, driver, reason: "provider: timeout".to_owned(), delay_ms: 0, attention: false }
 }

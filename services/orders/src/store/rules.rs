@@ -3,13 +3,17 @@
 use contract::{
     EventId, Fingerprint, OperationId,
     orders::{
-        Action, Answer, AttentionItem, AttentionKind, EventKind, Order, OrderState, RefuseReason, ResolveRefusal,
+        Action, Answer, AttentionItem, AttentionKind, Event, EventKind, Order, OrderPage, OrderState, RefuseReason,
+        ResolveRefusal, Taken,
     },
 };
 use store::StoreError;
 use uuid::Uuid;
 
-use super::row::{REFERENCE, Row, total_if_readable};
+use super::{
+    Periods,
+    row::{End, REFERENCE, Row, total_if_readable},
+};
 
 /// Longest answer that is stored as it is, in bytes of JSON; a longer one is made again from the row (IK-18).
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -146,4 +150,34 @@ pub(crate) fn event_reason(kind: &str, attempts: i64) -> String {
 /// What an operator may read: bounded, whatever the caller sent.
 pub(crate) fn bounded(text: &str) -> String {
     text.chars().take(contract::orders::NOTE_CHARS_MAX).collect()
+}
+
+/// A page of these rows, which are one more than the page holds if there is another one.
+pub(crate) fn page(rows: &[Row], limit: u32) -> Result<OrderPage, StoreError> {
+    let limit = usize::try_from(limit).unwrap_or(100);
+    let items = rows.iter().take(limit).map(Row::order).collect::<Result<Vec<_>, _>>()?;
+    let next = items.last().filter(|_| rows.len() > limit).map(|order| order.id);
+    Ok(OrderPage { items, next })
+}
+
+/// Why a checkout cannot be taken.
+pub(crate) fn not_taken(row: &Row, periods: &Periods) -> Result<Taken, StoreError> {
+    Ok(match row.end(periods)? {
+        End::Answer(answer) => Taken::Ended(*answer),
+        End::Expired => Taken::Expired { state: row.state()? },
+        End::Open => {
+            let driven = row.driver.is_some() && row.lease_until_ms > row.now_ms;
+            Taken::Busy { state: row.state()?, driven }
+        }
+    })
+}
+
+/// An event as it is delivered, if this binary can read it.
+pub(crate) fn readable(id: &str, operation: &str, kind: &str) -> Option<Event> {
+    let read = || Some((id.parse().ok()?, operation.parse().ok()?, serde_json::from_str(kind).ok()?));
+    let Some((event, operation, kind)) = read() else {
+        tracing::error!(event = id, operation, "an event of the outbox cannot be read; it stays and is tried again");
+        return None;
+    };
+    Some(Event { id: event, operation, kind })
 }

@@ -13,8 +13,8 @@ use store::{Database, Link, StoreError, sql};
 use super::SqlOrders;
 use crate::store::{
     ATTEMPTS_KEPT, ATTEMPTS_MAX,
-    row::{COLUMNS, End, Row},
-    rules::{AFTER_WINDOW_MS, NEVER_MS, bounded},
+    row::{COLUMNS, Row},
+    rules::{AFTER_WINDOW_MS, NEVER_MS, bounded, not_taken},
 };
 
 const OPEN: &str = "state IN ('accepted', 'needs_attention')";
@@ -27,7 +27,7 @@ pub(super) async fn take(store: &SqlOrders, request: &Take) -> Result<Result<Tak
     drop(reader);
     let others = row.driver.as_ref().is_some_and(|driver| *driver != request.driver.0.to_string());
     if !row.is_open() || (others && row.lease_until_ms > row.now_ms) {
-        return not_taken(store, &row).map(Ok);
+        return not_taken(&row, &store.periods).map(Ok);
     }
     let mut tx = store.db.begin().await?;
     let lease = format!(
@@ -39,7 +39,7 @@ pub(super) async fn take(store: &SqlOrders, request: &Take) -> Result<Result<Tak
         sql(lease).bind(request.operation.to_string()).bind(request.driver.0.to_string()).bind(store.periods.lease_ms);
     let Some(row) = tx.optional::<Row>(lease).await? else {
         return match by_id(&mut tx, request.operation).await? {
-            Some(row) => not_taken(store, &row).map(Ok),
+            Some(row) => not_taken(&row, &store.periods).map(Ok),
             None => Ok(Err(NotFound::NotFound)),
         };
     };
@@ -52,17 +52,6 @@ pub(super) async fn take(store: &SqlOrders, request: &Take) -> Result<Result<Tak
     };
     Database::commit(tx).await?;
     Ok(Ok(taken))
-}
-
-fn not_taken(store: &SqlOrders, row: &Row) -> Result<Taken, StoreError> {
-    Ok(match row.end(&store.periods)? {
-        End::Answer(answer) => Taken::Ended(*answer),
-        End::Expired => Taken::Expired { state: row.state()? },
-        End::Open => {
-            let driven = row.driver.is_some() && row.lease_until_ms > row.now_ms;
-            Taken::Busy { state: row.state()?, driven }
-        }
-    })
 }
 
 pub(super) async fn heartbeat(store: &SqlOrders, request: &Heartbeat) -> Result<bool, StoreError> {

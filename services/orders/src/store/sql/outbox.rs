@@ -4,7 +4,10 @@ use contract::orders::{Ack, Event, Events};
 use store::{Database, StoreError, sql};
 
 use super::SqlOrders;
-use crate::store::{ATTEMPTS_MAX, rules::EVENT_LEASE_TIMES};
+use crate::store::{
+    ATTEMPTS_MAX,
+    rules::{EVENT_LEASE_TIMES, readable},
+};
 
 const LAPSED: &str = "attention_since_ms IS NULL AND lease_until_ms <= now_ms()";
 
@@ -36,16 +39,7 @@ pub(super) async fn events(store: &SqlOrders, request: &Events) -> Result<Vec<Ev
     runtime::crash::point("orders.events.leased");
     rows.sort_by_key(|(.., created_at_ms)| *created_at_ms);
     // One that cannot be read, perhaps a newer version's, must not take the others of its batch with it (CO-26).
-    Ok(rows.iter().filter_map(|(id, operation, kind, _)| event(id, operation, kind)).collect())
-}
-
-pub(crate) fn event(id: &str, operation: &str, kind: &str) -> Option<Event> {
-    let read = || Some((id.parse().ok()?, operation.parse().ok()?, serde_json::from_str(kind).ok()?));
-    let Some((event, operation, kind)) = read() else {
-        tracing::error!(event = id, operation, "an event of the outbox cannot be read; it stays and is tried again");
-        return None;
-    };
-    Some(Event { id: event, operation, kind })
+    Ok(rows.iter().filter_map(|(id, operation, kind, _)| readable(id, operation, kind)).collect())
 }
 
 pub(super) async fn ack(db: &Database, request: &Ack) -> Result<(), StoreError> {

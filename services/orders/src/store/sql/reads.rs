@@ -3,7 +3,10 @@
 use contract::orders::{Get, List, NotFound, Order, OrderPage};
 use store::{Database, StoreError, sql};
 
-use crate::store::row::{COLUMNS, Row};
+use crate::store::{
+    row::{COLUMNS, Row},
+    rules::page,
+};
 
 pub(super) async fn get(db: &Database, request: Get) -> Result<Result<Order, NotFound>, StoreError> {
     let select = format!("SELECT {COLUMNS} FROM operations WHERE id = $1 AND principal = $2");
@@ -25,12 +28,4 @@ pub(super) async fn list(db: &Database, request: List) -> Result<OrderPage, Stor
         .bind(limit + 1);
     let rows: Vec<Row> = db.reader().await?.all(select).await?;
     page(&rows, limit)
-}
-
-/// A page of these rows, which are one more than the page holds if there is another one.
-pub(crate) fn page(rows: &[Row], limit: u32) -> Result<OrderPage, StoreError> {
-    let limit = usize::try_from(limit).unwrap_or(100);
-    let items = rows.iter().take(limit).map(Row::order).collect::<Result<Vec<_>, _>>()?;
-    let next = items.last().filter(|_| rows.len() > limit).map(|order| order.id);
-    Ok(OrderPage { items, next })
 }
