@@ -1,6 +1,6 @@
 //! What a frontend node is made of, and the one place where the order of its layers is written.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use axum::{
     Router,
@@ -22,6 +22,7 @@ use crate::{
     api, observe, pages,
     problem::{Kind, Problem},
     security,
+    webhooks::{self, WebhookSecret},
 };
 
 /// Most page views on their way at once. Further ones are not counted: losing one costs nothing, a queue would.
@@ -40,6 +41,10 @@ pub struct Options {
     /// shop by https; without TLS browsers would drop the cookie.
     #[arg(long, env = "TRESTLE_SECURE_COOKIE", value_parser = BoolishValueParser::new())]
     pub secure_cookie: bool,
+    /// File with the secret that the payment provider signs its events with, 16 to 1024 bytes. With it, this node takes them
+    /// at POST /webhooks/provider.
+    #[arg(long, env = "TRESTLE_WEBHOOK_SECRET_FILE", value_name = "FILE")]
+    pub webhook_secret_file: Option<PathBuf>,
 }
 
 /// What handlers and pages need. Clones share everything.
@@ -55,6 +60,7 @@ pub struct App {
     pub(crate) readiness: Readiness,
     pub(crate) secure_cookie: bool,
     pub(crate) request_duration: Histogram<f64>,
+    webhook_secret: Option<WebhookSecret>,
     views: Arc<Semaphore>,
 }
 
@@ -78,14 +84,25 @@ impl App {
             readiness: node.readiness.clone(),
             secure_cookie,
             request_duration,
+            webhook_secret: None,
             views: Arc::new(Semaphore::new(VIEWS_MAX)),
         }
+    }
+
+    /// The same, and events of the payment provider are taken.
+    #[must_use]
+    pub fn with_webhooks(self, secret: WebhookSecret) -> Self {
+        Self { webhook_secret: Some(secret), ..self }
     }
 
     fn open(node: &Node, options: &Options) -> anyhow::Result<Self> {
         let transport = Arc::new(HttpTransport::new()?);
         let logic = Client::new(node, transport, options.logic.clone(), ClientOptions::default());
-        Ok(Self::new(node, logic, options.secure_cookie))
+        let app = Self::new(node, logic, options.secure_cookie);
+        Ok(match &options.webhook_secret_file {
+            Some(path) => app.with_webhooks(WebhookSecret::read(path)?),
+            None => app,
+        })
     }
 
     /// Counts a look at a product's page, in the background and at most once; nobody waits for it.
@@ -114,6 +131,7 @@ pub fn router(app: &App) -> Router {
     let readiness = app.readiness.clone();
     let shop = api::routes()
         .merge(pages::routes())
+        .merge(app.webhook_secret.clone().map(webhooks::routes).unwrap_or_default())
         .fallback(nowhere)
         .method_not_allowed_fallback(wrong_method)
         // Innermost: refuses before any handler acts, and its answer needs all that lies outside.
@@ -139,7 +157,7 @@ fn too_much() -> Response {
 
 /// No route has this path.
 async fn nowhere(uri: Uri) -> Response {
-    if !uri.path().starts_with("/api/") {
+    if !["/api/", "/webhooks/"].iter().any(|machines| uri.path().starts_with(machines)) {
         return pages::trouble::not_found();
     }
     Problem::new(Kind::NotFound, format!("nothing is at {}", uri.path())).into_response()

@@ -40,7 +40,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for ApiJson<T> {
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let marked = is_json(&parts.headers);
-        let bytes = read(body).await?;
+        let bytes = read_at_most(body, BODY_BYTES_MAX).await?;
         if marked { parse(&bytes) } else { Err(not_json()) }
     }
 }
@@ -54,7 +54,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for OptionalJson<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let bytes = read(body).await?;
+        let bytes = read_at_most(body, BODY_BYTES_MAX).await?;
         if bytes.is_empty() {
             Ok(Self(None))
         } else if is_json(&parts.headers) {
@@ -76,33 +76,36 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// The whole body, bounded in size and, by the deadline of the request, in time.
-async fn read(body: Body) -> Result<Bytes, Problem> {
+pub(crate) async fn read_at_most(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
     let late = || Problem::new(Kind::BodyTimeout, "the whole body must arrive before the deadline of the request");
     match Scope::current() {
-        Some(scope) => tokio::time::timeout(scope.remaining(), collect(body)).await.map_err(|_elapsed| late())?,
-        None => collect(body).await,
+        Some(scope) => {
+            tokio::time::timeout(scope.remaining(), collect(body, bytes_max)).await.map_err(|_elapsed| late())?
+        }
+        None => collect(body, bytes_max).await,
     }
 }
 
-async fn collect(mut body: Body) -> Result<Bytes, Problem> {
+async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
     let (mut bytes, mut received) = (Vec::new(), 0_usize);
     while let Some(frame) = body.frame().await {
         let cut = |_| Problem::new(Kind::BadJson, "the body ended before it was complete");
         let Ok(data) = frame.map_err(cut)?.into_data() else { continue };
         received = received.saturating_add(data.len());
-        if received <= BODY_BYTES_MAX {
+        if received <= bytes_max {
             bytes.extend_from_slice(&data);
         } else if received > DRAIN_BYTES_MAX {
             break;
         }
     }
-    if received > BODY_BYTES_MAX {
-        return Err(Problem::new(Kind::BodyTooLarge, format!("a body has at most {BODY_BYTES_MAX} bytes")));
+    if received > bytes_max {
+        return Err(Problem::new(Kind::BodyTooLarge, format!("this body has at most {bytes_max} bytes")));
     }
     Ok(bytes.into())
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<ApiJson<T>, Problem> {
+/// Reads a body as one JSON value with one meaning, then as what the call takes.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<ApiJson<T>, Problem> {
     let bad = |error: serde_json::Error| Problem::new(Kind::BadJson, error.to_string());
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = OneMeaning { depth: 0 }.deserialize(&mut reader).map_err(bad)?;

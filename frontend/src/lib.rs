@@ -13,5 +13,7 @@ mod params;
 mod problem;
 mod security;
 mod views;
+mod webhooks;
 
 pub use app::{App, Options, router, run};
+pub use webhooks::WebhookSecret;

@@ -56,6 +56,7 @@ kinds! {
     KeyMalformed, BAD_REQUEST, "key-malformed", "Idempotency-Key is malformed", "Send one header line with 16 to 255 of A-Z a-z 0-9 _ and -, or a quoted string of 16 to 255 printable ASCII characters.";
     Unauthenticated, UNAUTHORIZED, "unauthenticated", "No live session", "Get a session by POST /api/session; send its token as cookie or bearer.";
     WrongCredentials, UNAUTHORIZED, "wrong-credentials", "Wrong e-mail address or password", "Check both. Too many wrong passwords slow further tries down.";
+    BadSignature, UNAUTHORIZED, "bad-signature", "The signature does not fit", "Sign the body as it is sent with the secret that the shop has.";
     Declined, PAYMENT_REQUIRED, "declined", "The payment was declined", "Nothing was charged. Choose another means of payment and send it under a new key.";
     CrossSite, FORBIDDEN, "cross-site", "Another site sent this", "Call from the shop's own pages, or with a bearer token instead of the cookie.";
     NotFound, NOT_FOUND, "not-found", "Nothing is here", "See /docs for what is.";
@@ -70,7 +71,8 @@ kinds! {
     CartClaimed, CONFLICT, "cart-claimed", "Another checkout is buying these lines", "Look at that order; do not send this again.";
     InProgress, CONFLICT, "in-progress", "This request is being worked on", "Send the same request with the same key after Retry-After.";
     OutOfStock, CONFLICT, "out-of-stock", "Too few pieces are left", "Nothing was charged. Change the cart and check out under a new key.";
-    OperationAbandoned, CONFLICT, "operation-abandoned", "The checkout was closed by a person", "Contact the shop before trying again.";
+    OperationAbandoned, CONFLICT, "operation-abandoned", "The checkout was closed without a charge", "If safe_new_key is true nothing was charged: try again under a new key. If not, a person said so without proof: contact the shop first.";
+    ResultExpired, CONFLICT, "operation-result-expired", "The answer is kept no more", "This key did its work long ago and does it no more. Look at the order at Location.";
     BodyTooLarge, PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large", "No request of this API needs more than 64 KiB.";
     NotJson, UNSUPPORTED_MEDIA_TYPE, "not-json", "The body is not marked as JSON", "Send Content-Type: application/json.";
     BadBody, UNPROCESSABLE_ENTITY, "bad-body", "The body does not fit", "See the detail, and the schema in /docs.";

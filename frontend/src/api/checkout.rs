@@ -67,7 +67,7 @@ pub(crate) struct Payment {
         (status = 400, description = "The key is missing or malformed"),
         (status = 401, description = "No live session"),
         (status = 402, description = "Declined; a new try needs a new key"),
-        (status = 409, description = "In progress, out of stock, total changed, cart empty or claimed: see type"),
+        (status = 409, description = "In progress, out of stock, total changed, cart empty or claimed, closed, or answered too long ago: see type"),
         (status = 422, description = "The body does not fit, or the key belongs to another request"),
         (status = 503, description = "Not executed, or not known: repeat with the same key")
     ),
@@ -143,9 +143,14 @@ fn ended(answer: orders::Answer, replayed: bool) -> Response {
                 .keyed(Some((order, OrderState::Refused)), true)
                 .into_response()
         }
-        orders::Answer::Closed { order } => {
-            Problem::new(Kind::OperationAbandoned, "a person closed this checkout without a charge on record")
-                .keyed(Some((order, OrderState::Refused)), false)
+        orders::Answer::Closed { order, proven } => {
+            let detail = if proven {
+                "its time was over before anything was sent to the payment provider"
+            } else {
+                "a person closed this checkout without a charge on record"
+            };
+            Problem::new(Kind::OperationAbandoned, detail)
+                .keyed(Some((order, OrderState::Refused)), proven)
                 .into_response()
         }
     };
@@ -189,6 +194,10 @@ fn refused(refusal: CheckoutRefusal) -> Problem {
             located(Problem::new(Kind::CartClaimed, "these lines belong to another checkout"), order)
                 .member("operation_ref", order.to_string())
                 .keyed(None, false)
+        }
+        CheckoutRefusal::ResultExpired { order, state } => {
+            located(Problem::new(Kind::ResultExpired, "the answer to this key was kept for a while and is gone"), order)
+                .keyed(Some((order, state)), false)
         }
         CheckoutRefusal::InProgress { order } => {
             Problem::new(Kind::InProgress, "the first request with this key is not over yet")

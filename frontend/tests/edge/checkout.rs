@@ -46,6 +46,8 @@ async fn every_other_answer_says_whether_a_new_key_is_safe() {
         ("tok_declined", 402, "declined", Some(("declined", true)), true),
         ("tok_sold_out", 409, "out-of-stock", Some(("refused", true)), true),
         ("tok_closed", 409, "operation-abandoned", Some(("refused", true)), false),
+        ("tok_too_late", 409, "operation-abandoned", Some(("refused", true)), true),
+        ("tok_expired", 409, "operation-result-expired", Some(("completed", true)), false),
         ("tok_in_progress", 409, "in-progress", Some(("accepted", true)), false),
         ("tok_claimed", 409, "cart-claimed", Some(("", true)), false),
         ("tok_changed", 409, "total-changed", None, true),
@@ -75,7 +77,9 @@ async fn a_refusal_carries_what_the_customer_must_see() {
     assert_eq!(checkout(&edge, "tok_declined").await.json()["code"], "insufficient_funds");
     let sold_out = checkout(&edge, "tok_sold_out").await.json();
     assert_eq!((&sold_out["sku"], &sold_out["available"]), (&json!("emma"), &json!(1)));
-    assert_eq!(checkout(&edge, "tok_claimed").await.header("location"), Some(path().as_str()));
+    for token in ["tok_claimed", "tok_expired"] {
+        assert_eq!(checkout(&edge, token).await.header("location"), Some(path().as_str()), "{token}");
+    }
 }
 
 #[tokio::test]
@@ -106,4 +110,16 @@ async fn spelling_changes_no_fingerprint_and_any_value_does() {
     let mut other = body("tok_ok");
     other["expected_total"]["amount_minor"] = 1999.into();
     assert_ne!(send(&other.to_string(), KEY).await.0, first.0);
+}
+
+#[tokio::test]
+async fn reads_know_no_key() {
+    let edge = Edge::new();
+    for path in ["/api/cart", "/api/orders", "/api/products", "/api/session", &path()] {
+        // One that a checkout would refuse, and one that has bought something.
+        for key in ["short", KEY] {
+            let reply = edge.send(Call::new("GET", path).bearer(LIVE).header("idempotency-key", key)).await;
+            assert_eq!((reply.status.as_u16(), reply.header("idempotency-replayed")), (200, None), "{path} {key}");
+        }
+    }
 }

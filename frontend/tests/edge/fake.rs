@@ -16,7 +16,7 @@ use contract::{
     sessions::{LoginRefusal, NoSession, RegisterRefusal},
     shop::{self, CartView, ChangeRefusal, CheckoutRefusal, CheckoutReply, ShowOrderRefusal},
 };
-use frontend::App;
+use frontend::{App, WebhookSecret};
 use rpc::{Client, ClientOptions, InProcess, Ops};
 use runtime::{Node, Seams, Secret};
 use serde_json::Value;
@@ -49,6 +49,7 @@ pub(crate) struct Edge {
     pub(crate) node: Node,
     pub(crate) transport: InProcess,
     fake: Fake,
+    app: App,
 }
 
 impl Edge {
@@ -66,8 +67,15 @@ impl Edge {
         logic.readiness.set_ready();
         let discovery = format!("static://{ADDRESS}").parse().unwrap();
         let client = Client::new(&edge, Arc::new(transport.clone()), discovery, ClientOptions::default());
-        let router = frontend::router(&App::new(&edge, client, secure));
-        Self { router, node: edge, transport, fake }
+        let app = App::new(&edge, client, secure);
+        Self { router: frontend::router(&app), node: edge, transport, fake, app }
+    }
+
+    /// The same, and events signed with this are taken.
+    pub(crate) fn with_webhooks(secret: &str) -> Self {
+        let edge = Self::new();
+        let app = edge.app.clone().with_webhooks(WebhookSecret::new(secret.as_bytes()).unwrap());
+        Self { router: frontend::router(&app), ..edge }
     }
 
     /// From now on nobody answers at logic's address.
@@ -273,6 +281,10 @@ fn ops(fake: Fake) -> Ops<Fake> {
             change(op.session, Some(&op.sku))
         })
         .serve(checkout)
+        .serve(async |fake: Fake, op: shop::ProviderEvent, _: Repeatable| -> Outcome<shop::ProviderEvent> {
+            fake.note(&op, None);
+            Ok(())
+        })
         .serve(async |fake: Fake, op: shop::Orders, _: Repeatable| -> Outcome<shop::Orders> {
             fake.note(&op, None);
             Ok(OrderPage { items: vec![order()], next: Some(order_id()) })
@@ -297,12 +309,14 @@ async fn checkout(fake: Fake, op: shop::Checkout, once: <ExactlyOnce as Strategy
         "tok_again" => Ok(CheckoutReply::Ended { answer: Answer::Completed(order()), replayed: true }),
         "tok_declined" => ended(Answer::Declined { order: order_ref, code: "insufficient_funds".to_owned() }),
         "tok_sold_out" => ended(Answer::OutOfStock { order: order_ref, sku: "emma".parse().unwrap(), available: 1 }),
-        "tok_closed" => ended(Answer::Closed { order: order_ref }),
+        "tok_closed" => ended(Answer::Closed { order: order_ref, proven: false }),
+        "tok_too_late" => ended(Answer::Closed { order: order_ref, proven: true }),
         "tok_slow" => Ok(CheckoutReply::Pending { order: order_ref, state: OrderState::NeedsAttention }),
         "tok_empty" => refused(CheckoutRefusal::CartEmpty),
         "tok_changed" => refused(CheckoutRefusal::TotalChanged { total: Money::gbp(2500) }),
         "tok_reused" => refused(CheckoutRefusal::KeyReused),
         "tok_claimed" => refused(CheckoutRefusal::CartClaimed { order: order_ref }),
+        "tok_expired" => refused(CheckoutRefusal::ResultExpired { order: order_ref, state: OrderState::Completed }),
         "tok_in_progress" => refused(CheckoutRefusal::InProgress { order: order_ref }),
         "tok_shed" => Err(CallError::NotExecuted("logic:1 sheds".to_owned())),
         "tok_lost" => Err(CallError::Unknown("logic:1 lost it".to_owned())),

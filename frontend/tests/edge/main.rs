@@ -8,3 +8,4 @@ mod documents;
 mod fake;
 mod guards;
 mod sessions;
+mod webhooks;
