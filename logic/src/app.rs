@@ -9,7 +9,7 @@ use runtime::{ListenerLimits, Node, NodeOptions};
 
 use crate::{
     completer,
-    mailbox::{Mailbox, SmtpUri},
+    mailbox::{Mailbox, Receipts, SmtpUri},
     operations, outbox,
     prices::Prices,
     reconciler,
@@ -57,7 +57,7 @@ pub struct App {
     pub(crate) orders: Client,
     pub(crate) payments: Client,
     pub(crate) prices: Prices,
-    pub(crate) mailbox: Mailbox,
+    pub(crate) receipts: Arc<dyn Receipts>,
     reconcile_every: Duration,
 }
 
@@ -75,9 +75,15 @@ impl App {
             catalogue,
             orders: client(&options.orders),
             payments: client(&options.payments),
-            mailbox: Mailbox::new(options.mailbox.clone(), options.smtp.as_ref()),
+            receipts: Arc::new(Mailbox::new(options.mailbox.clone(), options.smtp.as_ref())),
             reconcile_every: Duration::from_secs(options.reconcile_every_s.into()),
         }
+    }
+
+    /// The same with another place for receipts.
+    #[must_use]
+    pub fn with_receipts(self, receipts: Arc<dyn Receipts>) -> Self {
+        Self { receipts, ..self }
     }
 
     /// Starts what a logic node does without being asked: finishing checkouts, delivering events, comparing ledgers.

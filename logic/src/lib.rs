@@ -12,4 +12,4 @@ mod proof;
 mod reconciler;
 
 pub use app::{App, Options, ops, run};
-pub use mailbox::{SmtpUri, SmtpUriError};
+pub use mailbox::{Receipts, SmtpUri, SmtpUriError};

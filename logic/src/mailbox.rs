@@ -5,10 +5,11 @@
 mod smtp;
 
 use std::{
-    fmt::Write as _,
+    fmt::{self, Write as _},
     path::{Path, PathBuf},
 };
 
+use async_trait::async_trait;
 use contract::{EventId, PrincipalId, orders::Order};
 
 pub use smtp::{SmtpUri, SmtpUriError};
@@ -16,7 +17,17 @@ pub use smtp::{SmtpUri, SmtpUriError};
 /// Who writes.
 const FROM: &str = "shop@trestle.invalid";
 
-/// Where receipts go.
+/// Where receipts go. A simulation puts a list here.
+#[async_trait]
+pub trait Receipts: fmt::Debug + Send + Sync {
+    /// Sends the receipt unless that is done already.
+    ///
+    /// # Errors
+    /// When it is not certain that it was sent; then it is sent again later.
+    async fn send(&self, id: EventId, to: PrincipalId, order: &Order) -> std::io::Result<()>;
+}
+
+/// A folder, and perhaps a relay.
 #[derive(Clone, Debug)]
 pub(crate) struct Mailbox {
     folder: PathBuf,
@@ -27,9 +38,11 @@ impl Mailbox {
     pub(crate) fn new(folder: PathBuf, relay: Option<&SmtpUri>) -> Self {
         Self { folder, relay: relay.map(smtp::Smtp::new) }
     }
+}
 
-    /// Sends the receipt unless that is done already.
-    pub(crate) async fn send_receipt(&self, id: EventId, to: PrincipalId, order: &Order) -> std::io::Result<()> {
+#[async_trait]
+impl Receipts for Mailbox {
+    async fn send(&self, id: EventId, to: PrincipalId, order: &Order) -> std::io::Result<()> {
         let file = self.folder.join(format!("{id}.eml"));
         if tokio::fs::try_exists(&file).await? {
             return Ok(());
@@ -95,7 +108,7 @@ mod tests {
         let folder = std::env::temp_dir().join(seams.token());
         let (mailbox, id, order) = (Mailbox::new(folder.clone(), None), EventId(seams.uuid()), order(&seams));
         for _ in 0..2 {
-            mailbox.send_receipt(id, PrincipalId(seams.uuid()), &order).await.unwrap();
+            mailbox.send(id, PrincipalId(seams.uuid()), &order).await.unwrap();
         }
         let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()).collect();
         assert_eq!(files.len(), 1);
@@ -150,10 +163,10 @@ mod tests {
         let (uri, mut mails) = relay(&tasks).await;
         let mailbox = Mailbox::new(folder.clone(), Some(&uri));
         let (id, to, order) = (EventId(seams.uuid()), PrincipalId(seams.uuid()), order(&seams));
-        mailbox.send_receipt(id, to, &order).await.unwrap_err();
+        mailbox.send(id, to, &order).await.unwrap_err();
         assert!(!folder.exists(), "what the relay did not take is not done");
         for _ in 0..2 {
-            mailbox.send_receipt(id, to, &order).await.unwrap();
+            mailbox.send(id, to, &order).await.unwrap();
         }
         let (refused, taken) = (mails.recv().await.unwrap(), mails.recv().await.unwrap());
         assert_eq!(refused, taken, "the same mail, by the same Message-ID");

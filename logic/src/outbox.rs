@@ -63,7 +63,7 @@ async fn deliver(app: &App, event: Event) -> Option<EventId> {
             cleared.map(|_| ()).map_err(|error| error.to_string())
         }
         EventKind::SendReceipt { principal, order } => {
-            app.mailbox.send_receipt(id, principal, &order).await.map_err(|error| error.to_string())
+            app.receipts.send(id, principal, &order).await.map_err(|error| error.to_string())
         }
     };
     match result {

@@ -30,7 +30,9 @@ impl Tasks {
     pub fn spawn_until_stop(&self, work: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
         drop(self.spawn(async move {
+            // Biased, here and elsewhere: a simulation that runs twice must choose alike.
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 () = work => {}
             }

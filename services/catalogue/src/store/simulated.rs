@@ -76,6 +76,12 @@ impl SimulatedCatalogue {
         Self { tables: Arc::default(), hook }
     }
 
+    /// The same data for another node, whose calls fail as `hook` says.
+    #[must_use]
+    pub fn with_hook(&self, hook: Hook) -> Self {
+        Self { hook, ..self.clone() }
+    }
+
     fn run<T>(
         &self,
         method: &'static str,

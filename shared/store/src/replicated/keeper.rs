@@ -34,6 +34,7 @@ impl<V: Join> Replicated<V> {
             };
             // A copy during which we stood still is worth nothing: what we missed may lie before where it had got to.
             tokio::select! {
+                biased;
                 () = fresh => {}
                 gap_ms = stood_still() => {
                     readiness.set_starting();
