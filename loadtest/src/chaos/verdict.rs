@@ -95,7 +95,8 @@ impl Outcome<'_> {
             *nodes.entry(bar.lane.rsplit_once('-').map_or("", |(family, _)| family)).or_default() += 1;
         }
         let nodes: Vec<_> = nodes.iter().map(|(family, count)| format!("{family} {count}")).collect();
-        line(&format!("faults: {} (killed: {})", faults.join(", "), nodes.join(", ")));
+        let killed = if nodes.is_empty() { String::new() } else { format!(" (killed: {})", nodes.join(", ")) };
+        line(&format!("faults: {}{killed}", faults.join(", ")));
         let tricks = self.evidence.sometimes.tricks.iter();
         let tricks: Vec<_> = tricks.map(|(name, count)| format!("{name} {count}")).collect();
         line(&format!("customers: {} attempts; {}", self.evidence.sent.len(), tricks.join(", ")));
