@@ -13,8 +13,8 @@ use serde_json::Value;
 /// Longest source file in lines, tests included.
 const LINES_MAX: usize = 400;
 /// Most lines of code (no tests, blank lines or comments) of the shop itself, without the tools that stand outside it:
-/// small enough to read in two days.
-const SHOP_CODE_LINES_MAX: usize = 15_000;
+/// small enough to read in a few days (decision 6).
+const SHOP_CODE_LINES_MAX: usize = 20_000;
 /// Most packages in the lock file.
 const PACKAGES_MAX: usize = 450;
 
@@ -41,7 +41,8 @@ fn files(endings: &[&str]) -> Vec<PathBuf> {
 }
 
 fn is_test(path: &Path) -> bool {
-    path.components().any(|part| part.as_os_str() == "tests") || path.ends_with("tests.rs")
+    let tests = ["tests", "tests.rs", "conformance", "conformance.rs", "simulated", "simulated.rs"];
+    path.components().any(|part| tests.iter().any(|test| part.as_os_str() == *test))
 }
 
 /// Lines of code before the file's own tests.
@@ -67,7 +68,8 @@ fn a_file_has_one_subject_and_says_which() {
         if !text.starts_with("//!") {
             silent.push(path.display().to_string());
         }
-        let outside = ["loadtest", "deploy/provider"].iter().any(|tool| path.starts_with(root().join(tool)));
+        let outside =
+            ["loadtest", "deploy/provider", "shared/testkit"].iter().any(|tool| path.starts_with(root().join(tool)));
         if !is_test(&path) && !outside {
             total += code_lines(&text);
         }
@@ -104,7 +106,9 @@ fn dependencies_point_one_way() {
                 "runtime" => !members.contains(on),
                 "overload" => !members.contains(on),
                 "rpc" => !members.contains(on) || ["contract", "runtime"].contains(&on),
-                "store" => !members.contains(on) || ["contract", "runtime", "rpc"].contains(&on) || in_tests && on == "testkit",
+                "store" => {
+                    !members.contains(on) || ["contract", "runtime", "rpc"].contains(&on) || in_tests && on == "testkit"
+                }
                 "testkit" => in_tests || !members.contains(on),
                 "trestle" => on != "testkit" || in_tests,
                 // The simulation runs the real code of all tiers in one process.
