@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod browser;
+#[path = "../common/cluster.rs"]
 mod cluster;
 mod customer;
 mod kills;

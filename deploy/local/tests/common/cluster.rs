@@ -2,8 +2,9 @@
 
 use std::{
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
 
@@ -27,20 +28,25 @@ impl Shop {
 
     /// `log` is the nodes' log filter.
     pub(crate) async fn start_logging(log: &str) -> Self {
+        Self::start_with(|up| _ = up.env("TRESTLE_LOG", log)).await
+    }
+
+    /// `configure` adds to the command line and environment of `trestle up`; the nodes inherit the environment.
+    pub(crate) async fn start_with(configure: impl FnOnce(&mut Command)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_ports();
-        let supervisor = Command::new(env!("CARGO_BIN_EXE_trestle"))
-            .args(["up", "--port", &port.to_string(), "--data"])
-            .arg(folder.path())
-            .env("TRESTLE_LOG", log)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut up = Command::new(env!("CARGO_BIN_EXE_trestle"));
+        up.args(["up", "--port", &port.to_string(), "--data"]).arg(folder.path()).env("TRESTLE_LOG", "info");
+        configure(&mut up);
+        let supervisor = up.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let shop = Self { supervisor, port, folder, http: rpc::http_client().unwrap() };
         shop.until("every node is ready", async || shop.nodes().iter().all(|node| node["state"] == "ready")).await;
         shop
+    }
+
+    /// Where it keeps its files.
+    pub(crate) fn data(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The URL of a path on the first or second storefront.
@@ -64,7 +70,7 @@ impl Shop {
 
     /// Runs `trestle ARGS --data <this shop>`.
     pub(crate) fn trestle(&self, args: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_trestle")).args(args).arg("--data").arg(self.folder.path()).output().unwrap()
+        Command::new(env!("CARGO_BIN_EXE_trestle")).args(args).arg("--data").arg(self.data()).output().unwrap()
     }
 
     /// What `trestle status --json` lists; nothing while the supervisor is not up yet.
@@ -82,7 +88,7 @@ impl Shop {
 
     /// Everything the nodes have logged, a line each.
     pub(crate) fn log_lines(&self) -> Vec<String> {
-        let folder = self.folder.path().join("logs");
+        let folder = self.data().join("logs");
         let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
         let texts = files.map(|path: PathBuf| std::fs::read_to_string(path).unwrap());
         texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
@@ -109,11 +115,13 @@ impl Drop for Shop {
     }
 }
 
-/// A port P such that P, P+1, P+10 and P+19 are free, at a place that differs between test processes. Below 32,768: from
-/// there on the kernel hands ports to outgoing connections, and one of them could take ours before the node does.
+/// A port P such that P, P+1, P+10 and P+19 are free, at a place that differs between test processes and from call to
+/// call. Below 32,768: from there on the kernel hands ports to outgoing connections, and one of them could take ours
+/// before the node does.
 fn free_ports() -> u16 {
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
     let place = u16::try_from(std::process::id() % 400).unwrap();
-    let candidates = (0..400).map(|step| 12_000 + (place + step) % 400 * 50);
     let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    candidates.into_iter().find(|port| [0, 1, 10, 19].iter().all(|offset| is_free(port + offset))).unwrap()
+    let mut candidates = (0..400).map(|_| 12_000 + (place + TAKEN.fetch_add(1, Ordering::Relaxed)) % 400 * 50);
+    candidates.find(|port| [0, 1, 10, 19].iter().all(|offset| is_free(port + offset))).unwrap()
 }
