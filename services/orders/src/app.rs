@@ -99,3 +99,41 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     node.readiness.set_ready();
     node.run(&options.node, server.router(), ListenerLimits::INNER).await
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn periods(more: &[&str]) -> Result<Periods, String> {
+        let given = ["orders", "--secret-file", "secret", "--store", "sqlite://orders.db"];
+        let cli = Cli::try_parse_from(given.iter().chain(more)).map_err(|error| error.to_string())?;
+        cli.options.periods().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn periods_are_checked_and_the_message_names_the_setting() {
+        assert_eq!(periods(&[]), Ok(Periods::default()));
+        let short = ["--result-retention-s", "60", "--key-retention-s", "60", "--charge-window-s", "5"];
+        let Ok(Periods { charge_window_ms: 5_000, result_ms: 60_000, key_ms: 60_000, .. }) = periods(&short) else {
+            panic!("{:?}", periods(&short))
+        };
+        for (bad, names) in [
+            (["--key-retention-s", "86399"], "--key-retention-s 86399 is shorter than --result-retention-s 86400"),
+            (["--result-retention-s", "59"], "--result-retention-s"),
+            (["--key-retention-s", "0"], "--key-retention-s"),
+            (["--charge-window-s", "4"], "--charge-window-s"),
+            (["--charge-window-s", "43201"], "--charge-window-s"),
+        ] {
+            let error = periods(&bad).unwrap_err();
+            assert!(error.contains(names), "{bad:?}: {error}");
+        }
+    }
+}

@@ -69,3 +69,60 @@ fn register(metrics: &Metrics, figures: &Arc<Mutex<Figures>>) {
 fn seconds(age_ms: i64) -> f64 {
     Duration::from_millis(u64::try_from(age_ms).unwrap_or_default()).as_secs_f64()
 }
+
+#[cfg(test)]
+mod tests {
+    use contract::{Money, orders::Flag};
+    use runtime::Seams;
+    use store::simulated::{Fault, Hook};
+
+    use super::*;
+    use crate::store::SimulatedOrders;
+
+    /// Also that a scrape asks the store nothing, and that a store which cannot be read clears no alarm.
+    #[tokio::test(start_paused = true)]
+    async fn the_page_shows_what_waits() {
+        let asked = Arc::new(Mutex::new(0));
+        let counted = asked.clone();
+        let hook: Hook = Arc::new(move |call| {
+            if call != "figures" {
+                return Fault::None;
+            }
+            let mut asked = counted.lock().unwrap();
+            *asked += 1;
+            if *asked > 2 { Fault::NotExecuted } else { Fault::None }
+        });
+        let store = SimulatedOrders::new(Seams::system(), hook);
+        let metrics = Metrics::new("orders-1").unwrap();
+        let refresh = run(Arc::new(store.clone()), &metrics);
+        tokio::pin!(refresh);
+        let mut later = async |wait| {
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = &mut refresh => unreachable!("it runs for ever"),
+            }
+        };
+        later(EVERY / 2).await;
+        assert!(metrics.page().contains("trestle_attention_depth{kind=\"mismatch\"} 0"), "{}", metrics.page());
+        let flag = Flag {
+            id: uuid::Uuid::from_u128(1),
+            operation: None,
+            reason: "differs".to_owned(),
+            amount: Some(Money::gbp(1)),
+        };
+        store.flag(flag).await.unwrap();
+        for _ in 0..3 {
+            later(EVERY).await;
+            let page = metrics.page();
+            for line in [
+                "trestle_attention_depth{kind=\"mismatch\"} 1",
+                "trestle_attention_depth{kind=\"checkout\"} 0",
+                "trestle_attention_oldest_age_seconds",
+                "trestle_outbox_oldest_age_seconds",
+            ] {
+                assert!(page.contains(line), "{line} is missing in\n{page}");
+            }
+        }
+        assert_eq!(*asked.lock().unwrap(), 4, "once each few seconds, whoever scrapes");
+    }
+}

@@ -39,3 +39,68 @@ async fn round(orders: &dyn OrderStore) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use contract::{
+        CartId, ExactlyOnce, Fingerprint, Money, OperationId, PrincipalId, Strategy as _,
+        orders::{Driver, Find, Found, Open, Refuse, RefuseReason, Snapshot},
+        payments::PaymentToken,
+    };
+    use store::simulated::no_faults;
+
+    use super::*;
+    use crate::store::{Periods, SimulatedOrders};
+
+    /// One that ended is forgotten, with nobody's help but time's; one that is open is not (E15).
+    #[tokio::test(start_paused = true)]
+    #[expect(clippy::disallowed_methods, reason = "the test stands in for the server that would issue the permit")]
+    async fn it_comes_by_again_and_again() {
+        let seams = Seams::system();
+        let at_once = Periods { result_ms: 0, key_ms: 0, ..Periods::default() };
+        let store: Arc<dyn OrderStore> =
+            Arc::new(SimulatedOrders::new(seams.clone(), no_faults()).with_periods(at_once));
+        let reaper = run(store.clone(), seams.clone());
+        tokio::pin!(reaper);
+        let one = |key: &str| Find {
+            principal: PrincipalId(uuid::Uuid::from_u128(7)),
+            key: format!("the-request-key-{key}").parse().unwrap(),
+            fingerprint: Fingerprint::of(b"one"),
+        };
+        for round in 0..2 {
+            let (kept, gone) = (one(&format!("{round}-kept")), one(&format!("{round}-gone")));
+            for (find, ends) in [(&kept, false), (&gone, true)] {
+                let cart = CartId(seams.uuid());
+                let (operation, once) = (OperationId(seams.uuid()), ExactlyOnce::permit(find.key.clone(), b"{}"));
+                let request = Open {
+                    principal: find.principal,
+                    fingerprint: find.fingerprint.clone(),
+                    operation,
+                    snapshot: Snapshot {
+                        lines: vec![],
+                        total: Money::gbp(1),
+                        address: None,
+                        cart,
+                        epoch: 0,
+                        ops: vec![],
+                    },
+                    payment: PaymentToken("tok_ok".to_owned()),
+                    driver: Driver(seams.uuid()),
+                };
+                store.open(&once, request).await.unwrap().unwrap();
+                if ends {
+                    store.refuse(&once, Refuse { operation, reason: RefuseReason::Closed }).await.unwrap().unwrap();
+                }
+            }
+            assert!(matches!(store.find(gone.clone()).await.unwrap(), Ok(Found::Expired { .. })));
+            // Paused time goes on as soon as everybody waits.
+            let next = tokio::time::sleep(Duration::from_millis(EVERY_MS * 3 / 2));
+            tokio::select! {
+                () = next => {}
+                () = &mut reaper => unreachable!("it runs for ever"),
+            }
+            assert_eq!(store.find(gone).await.unwrap(), Ok(Found::Nothing));
+            assert!(matches!(store.find(kept).await.unwrap(), Ok(Found::Open { .. })));
+        }
+    }
+}

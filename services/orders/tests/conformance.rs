@@ -36,7 +36,6 @@ async fn postgres() {
     .await;
 }
 
-#[cfg(feature = "simulation")]
 #[tokio::test(flavor = "multi_thread")]
 async fn simulated() {
     conformance::suite(async |[one, two]| {

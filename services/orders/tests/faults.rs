@@ -101,7 +101,6 @@ async fn postgres() {
 }
 
 /// Both ways: the commit was made, and it was not.
-#[cfg(feature = "simulation")]
 #[tokio::test]
 async fn simulated() {
     use store::simulated::Fault;
