@@ -14,6 +14,7 @@ use crate::{
     operations,
     provider::{HttpProvider, Provider},
     store::SqlCharges,
+    window::Window,
 };
 
 /// Options of a payments node.
@@ -29,14 +30,57 @@ pub struct Options {
     /// The payment provider.
     #[arg(long, env = "TRESTLE_PROVIDER", value_name = "URL", default_value = "http://127.0.0.1:8099", value_parser = provider_url)]
     pub provider: Url,
-    /// Most calls to the provider at once from this node, 1 to 50. The provider allows the cluster 50: give each of N
-    /// payments nodes 50/N.
-    #[arg(long, env = "TRESTLE_PERMITS", value_name = "CALLS", default_value_t = 25, value_parser = clap::value_parser!(u16).range(1..=50))]
+    /// Most calls to the provider at once from the whole cluster, 1 to 1000; the same on every payments node. The nodes
+    /// lease them from each other, in shares of 5.
+    #[arg(long, env = "TRESTLE_PERMITS", value_name = "CALLS", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub permits: u16,
     /// How long the provider may take to answer, in milliseconds, 100 to 30000; after that the outcome is unknown, and
     /// the same key is sent again.
     #[arg(long, env = "TRESTLE_PROVIDER_TIMEOUT_MS", value_name = "MS", default_value_t = 3_000, value_parser = clap::value_parser!(u64).range(100..=30_000))]
     pub provider_timeout_ms: u64,
+    /// How long after it was opened a charge may be sent, and sent again, in seconds, 1 to 2592000: later ones are refused. It
+    /// must end well before the provider forgets keys.
+    #[arg(long, env = "TRESTLE_CHARGE_WINDOW_S", value_name = "SECONDS", default_value_t = 3_600, value_parser = seconds(1))]
+    pub charge_window_s: u64,
+    /// How long the provider remembers a key, in seconds: what its document promises.
+    #[arg(long, env = "TRESTLE_PROVIDER_KEY_RETENTION_S", value_name = "SECONDS", default_value_t = 86_400, value_parser = seconds(1))]
+    pub provider_key_retention_s: u64,
+    /// The longest that the provider works on a request, whether or not anybody waits, in seconds, 1 to 2592000.
+    #[arg(long, env = "TRESTLE_PROVIDER_MAX_HANDLING_S", value_name = "SECONDS", default_value_t = 10, value_parser = seconds(1))]
+    pub provider_max_handling_s: u64,
+    /// The longest that a node may stand still, paused or swapped out, in seconds.
+    #[arg(long, env = "TRESTLE_PAUSE_MAX_S", value_name = "SECONDS", default_value_t = 60, value_parser = seconds(0))]
+    pub pause_max_s: u64,
+    /// By how much clocks may differ, ours and the provider's, in seconds.
+    #[arg(long, env = "TRESTLE_CLOCK_SKEW_MAX_S", value_name = "SECONDS", default_value_t = 600, value_parser = seconds(0))]
+    pub clock_skew_max_s: u64,
+    /// What is younger than this is left out when the provider's ledger is compared with ours, in seconds, 0 to 2592000: it
+    /// may still be on its way.
+    #[arg(long, env = "TRESTLE_RECONCILE_GRACE_S", value_name = "SECONDS", default_value_t = 900, value_parser = seconds(0))]
+    pub reconcile_grace_s: u64,
+}
+
+fn seconds(from: u64) -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(from..=2_592_000)
+}
+
+impl Options {
+    fn limits(&self) -> anyhow::Result<Limits> {
+        let limits = Limits {
+            permits: self.permits,
+            provider_timeout: Duration::from_millis(self.provider_timeout_ms),
+            window: Window {
+                window_s: self.charge_window_s,
+                retention_s: self.provider_key_retention_s,
+                handling_s: self.provider_max_handling_s,
+                pause_max_s: self.pause_max_s,
+                skew_max_s: self.clock_skew_max_s,
+            },
+            reconcile_grace: Duration::from_secs(self.reconcile_grace_s),
+        };
+        limits.window.check(limits.provider_timeout).map_err(anyhow::Error::msg)?;
+        Ok(limits)
+    }
 }
 
 /// What the operations need.
@@ -57,12 +101,12 @@ impl App {
     /// Opens the store. The provider need not be there yet.
     ///
     /// # Errors
-    /// When the store cannot be used; the message names the setting.
+    /// When options are unsafe together or the store cannot be used; the message names the setting.
     pub async fn open(node: &Node, options: &Options) -> anyhow::Result<Self> {
+        let limits = options.limits()?;
         let store = SqlCharges::open(&options.store).await.map_err(|error| anyhow::anyhow!("--store: {error}"))?;
         let provider = Arc::new(HttpProvider::new(&options.provider)?);
-        let provider_timeout = Duration::from_millis(options.provider_timeout_ms);
-        Ok(Self::new(node, Charges::open(store), provider, Limits { permits: options.permits, provider_timeout }))
+        Ok(Self::new(node, Charges::open(store), provider, limits))
     }
 }
 
@@ -76,7 +120,14 @@ fn provider_url(text: &str) -> Result<Url, String> {
 /// The operations of a payments node.
 #[must_use]
 pub fn ops(app: App) -> Ops<App> {
-    Ops::new(app).serve(operations::charge).serve(operations::close)
+    Ops::new(app)
+        .serve(operations::charge)
+        .serve(operations::close)
+        .serve(operations::attest)
+        .serve(operations::refund)
+        .serve(operations::observe)
+        .serve(operations::inspect)
+        .serve(operations::reconcile)
 }
 
 /// Runs a payments node until SIGTERM or Ctrl-C.

@@ -11,7 +11,10 @@ use contract::{
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::store::{Begin, ChargeStore, Decision, Intent, Standing};
+use crate::store::{Begin, Decision, Intent, PaymentStore, Standing};
+
+mod evidence;
+mod shares;
 
 /// The year 2096, in Unix milliseconds; far enough for "not yet".
 const LATER_MS: i64 = 4_000_000_000_000;
@@ -24,7 +27,7 @@ const LONG_AGO_MS: i64 = 1_000_000_000_000;
 ///
 /// # Panics
 /// When the store breaks one of its promises.
-pub async fn suite(make: impl AsyncFn() -> Arc<dyn ChargeStore>) {
+pub async fn suite(make: impl AsyncFn() -> Arc<dyn PaymentStore>) {
     the_first_decision_stands(&*make().await).await;
     an_id_keeps_its_meaning(&*make().await).await;
     a_closed_checkout_is_never_sent(&*make().await).await;
@@ -33,9 +36,12 @@ pub async fn suite(make: impl AsyncFn() -> Arc<dyn ChargeStore>) {
     a_rejection_decides_only_alone(&*make().await).await;
     decisions_that_race_agree(make().await).await;
     a_send_and_a_close_never_both_win(make().await).await;
+    a_window_is_not_too_long(&*make().await).await;
+    evidence::suite(&make).await;
+    shares::suite(&make).await;
 }
 
-async fn the_first_decision_stands(store: &dyn ChargeStore) {
+async fn the_first_decision_stands(store: &dyn PaymentStore) {
     let intent = intent(1, LATER_MS);
     assert_eq!(store.look(&intent).await.unwrap(), Standing::Open);
     assert_eq!(begin(store, &intent).await, Begin::Send);
@@ -52,7 +58,7 @@ async fn the_first_decision_stands(store: &dyn ChargeStore) {
     assert_eq!(store.close(intent.operation, None).await.unwrap(), Err(CloseRefusal::Charged));
 }
 
-async fn an_id_keeps_its_meaning(store: &dyn ChargeStore) {
+async fn an_id_keeps_its_meaning(store: &dyn PaymentStore) {
     let first = intent(1, LATER_MS);
     assert_eq!(begin(store, &first).await, Begin::Send);
     let others = [
@@ -73,7 +79,7 @@ async fn an_id_keeps_its_meaning(store: &dyn ChargeStore) {
     assert_eq!(store.look(&intent(2, LATER_MS)).await.unwrap(), Standing::Open, "another checkout");
 }
 
-async fn a_closed_checkout_is_never_sent(store: &dyn ChargeStore) {
+async fn a_closed_checkout_is_never_sent(store: &dyn PaymentStore) {
     let unseen = intent(1, LATER_MS);
     for _ in 0..2 {
         assert_eq!(store.close(unseen.operation, None).await.unwrap(), Ok(()));
@@ -89,7 +95,7 @@ async fn a_closed_checkout_is_never_sent(store: &dyn ChargeStore) {
     assert_eq!(decide(store, &unseen, &charged("ch_1")).await, Standing::Closed);
 }
 
-async fn what_may_have_been_sent_cannot_be_closed(store: &dyn ChargeStore) {
+async fn what_may_have_been_sent_cannot_be_closed(store: &dyn PaymentStore) {
     let still_open = intent(1, LATER_MS);
     begin(store, &still_open).await;
     assert_eq!(store.close(still_open.operation, None).await.unwrap(), Err(CloseRefusal::MayStillHappen));
@@ -111,7 +117,7 @@ async fn what_may_have_been_sent_cannot_be_closed(store: &dyn ChargeStore) {
 }
 
 /// An intent whose window was open for two attempts (one only for checkout 3) and is over now.
-async fn short_window(store: &dyn ChargeStore, n: u128) -> Intent {
+async fn short_window(store: &dyn PaymentStore, n: u128) -> Intent {
     // Long enough for two writes on a busy disk; `begin_again_would_be_late` waits for it to pass.
     let intent = intent(n, now_ms() + 1_000);
     for _ in 0..if n == 3 { 1 } else { 2 } {
@@ -120,14 +126,14 @@ async fn short_window(store: &dyn ChargeStore, n: u128) -> Intent {
     intent
 }
 
-async fn begin_again_would_be_late(store: &dyn ChargeStore, intent: &Intent) {
+async fn begin_again_would_be_late(store: &dyn PaymentStore, intent: &Intent) {
     while begin(store, intent).await == Begin::Send {
         not_sent(store, intent).await;
     }
     assert_eq!(begin(store, intent).await, Begin::WindowOver);
 }
 
-async fn after_the_window_nothing_is_sent(store: &dyn ChargeStore) {
+async fn after_the_window_nothing_is_sent(store: &dyn PaymentStore) {
     let late = intent(1, LONG_AGO_MS);
     assert_eq!(begin(store, &late).await, Begin::WindowOver);
     assert_eq!(store.look(&late).await.unwrap(), Standing::Open);
@@ -137,7 +143,17 @@ async fn after_the_window_nothing_is_sent(store: &dyn ChargeStore) {
     assert_eq!(store.close(unsent.operation, None).await.unwrap(), Ok(()), "nothing was ever sent");
 }
 
-async fn a_rejection_decides_only_alone(store: &dyn ChargeStore) {
+async fn a_window_is_not_too_long(store: &dyn PaymentStore) {
+    let begin = async |intent: &Intent, ahead_max_ms| store.begin(&once(intent), intent, ahead_max_ms).await.unwrap();
+    let far = intent(1, now_ms() + 100_000);
+    assert_eq!(begin(&far, 50_000).await, Begin::WindowTooLong);
+    assert_eq!(store.look(&far).await.unwrap(), Standing::Open);
+    assert_eq!(store.inspect(far.operation).await.unwrap(), None, "nothing is left of it");
+    assert_eq!(begin(&far, 200_000).await, Begin::Send);
+    assert_eq!(begin(&far, 50_000).await, Begin::Send, "what may have been sent is never refused");
+}
+
+async fn a_rejection_decides_only_alone(store: &dyn PaymentStore) {
     let alone = intent(1, LATER_MS);
     begin(store, &alone).await;
     for _ in 0..2 {
@@ -150,7 +166,7 @@ async fn a_rejection_decides_only_alone(store: &dyn ChargeStore) {
     assert_eq!(decide(store, &second, &charged("ch_2")).await, Standing::Decided(charged("ch_2")));
 }
 
-async fn decisions_that_race_agree(store: Arc<dyn ChargeStore>) {
+async fn decisions_that_race_agree(store: Arc<dyn PaymentStore>) {
     let intent = intent(1, LATER_MS);
     begin(&*store, &intent).await;
     let mut tries = JoinSet::new();
@@ -166,7 +182,7 @@ async fn decisions_that_race_agree(store: Arc<dyn ChargeStore>) {
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
 }
 
-async fn a_send_and_a_close_never_both_win(store: Arc<dyn ChargeStore>) {
+async fn a_send_and_a_close_never_both_win(store: Arc<dyn PaymentStore>) {
     for n in 0..20 {
         let intent = intent(n, LATER_MS);
         let (sender, operation) = (store.clone(), intent.operation);
@@ -179,19 +195,19 @@ async fn a_send_and_a_close_never_both_win(store: Arc<dyn ChargeStore>) {
     }
 }
 
-async fn begin(store: &dyn ChargeStore, intent: &Intent) -> Begin {
+async fn begin(store: &dyn PaymentStore, intent: &Intent) -> Begin {
     store.begin(&once(intent), intent, AHEAD_MAX_MS).await.unwrap()
 }
 
-async fn decide(store: &dyn ChargeStore, intent: &Intent, decision: &Decision) -> Standing {
+async fn decide(store: &dyn PaymentStore, intent: &Intent, decision: &Decision) -> Standing {
     store.decide(&once(intent), intent, decision).await.unwrap()
 }
 
-async fn reject(store: &dyn ChargeStore, intent: &Intent) -> Standing {
+async fn reject(store: &dyn PaymentStore, intent: &Intent) -> Standing {
     store.reject(&once(intent), intent, "bad_request").await.unwrap()
 }
 
-async fn not_sent(store: &dyn ChargeStore, intent: &Intent) {
+async fn not_sent(store: &dyn PaymentStore, intent: &Intent) {
     store.not_sent(&once(intent), intent.operation).await.unwrap();
 }
 

@@ -1,7 +1,7 @@
 //! The order of steps around one charge (CO-1 to CO-9).
 //!
 //! 1. Look: what is known is answered, at no cost to the provider.
-//! 2. Wait for a permit, not longer than the caller waits. Before the intent, so that an overload leaves no rows that
+//! 2. Wait for a permit of the cluster's (`permits.rs`), not longer than the caller waits. Before the intent, so that an overload leaves no rows that
 //!    somebody must later prove were never sent.
 //! 3. Commit the intent, one more attempt on record. Only then may a byte go out.
 //! 4. Call the provider, outside any transaction, under a time limit.
@@ -10,10 +10,10 @@
 //! Two nodes may do this for one checkout at once, and any step may be the last before a crash: the provider's key is
 //! the checkout's id on every attempt, so all of them together are one charge.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use contract::{
-    CallError, Once, Outcome,
+    CallError, Once, OperationId, Outcome,
     payments::{Charge, ChargeRefusal, ChargeStatus},
 };
 use opentelemetry::{
@@ -26,10 +26,14 @@ use tokio::time::Instant;
 
 use crate::{
     Charges,
-    permits::Permits,
+    permits::{Permit, Permits},
     provider::{Found, Provider, ProviderAnswer},
     store::{Begin, Decision, Intent, Standing},
+    window::Window,
 };
+
+mod reconcile;
+mod refunds;
 
 /// A process that stood still this long between the intent and the send does not know what happened meanwhile, and
 /// gives up (CO-9). Longer than any write takes, shorter than anybody waits before acting on the silence.
@@ -42,10 +46,22 @@ const RETRY_MAX_MS: i64 = 10_000;
 /// What the provider is given, in calls and in time.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Most calls at once from this node.
+    /// Most calls at once from the whole cluster.
     pub permits: u16,
     /// How long one call may take; after that its outcome is unknown.
     pub provider_timeout: Duration,
+    /// How long a charge may be sent again.
+    pub window: Window,
+    /// What is younger than this is left out of a reconciliation.
+    pub reconcile_grace: Duration,
+}
+
+impl Default for Limits {
+    /// As the options of a node are by default.
+    fn default() -> Self {
+        let (provider_timeout, reconcile_grace) = (Duration::from_secs(3), Duration::from_secs(900));
+        Self { permits: 50, provider_timeout, window: Window::default(), reconcile_grace }
+    }
 }
 
 #[derive(Debug)]
@@ -53,7 +69,7 @@ pub(crate) struct Gateway {
     charges: Charges,
     provider: Arc<dyn Provider>,
     permits: Permits,
-    provider_timeout: Duration,
+    limits: Limits,
     seams: Seams,
     duration: Histogram<f64>,
     conflicts: Counter<u64>,
@@ -72,9 +88,8 @@ impl Gateway {
             .u64_counter("trestle_charge_conflicts")
             .with_description("definite answers of the provider that contradict a recorded one; each needs a person")
             .build();
-        let permits = Permits::new(limits.permits, &meter);
-        let (provider_timeout, seams) = (limits.provider_timeout, node.seams.clone());
-        Self { charges, provider, permits, provider_timeout, seams, duration, conflicts }
+        let permits = Permits::new(node, charges.clone(), limits.permits, limits.window.handling());
+        Self { charges, provider, permits, limits, seams: node.seams.clone(), duration, conflicts }
     }
 
     pub(crate) fn charges(&self) -> &Charges {
@@ -89,34 +104,39 @@ impl Gateway {
         if standing != Standing::Open {
             return self.answer(standing);
         }
-        let Some(permit) = self.permits.acquire(permit_by).await else {
+        let Some(mut permit) = self.permits.acquire(permit_by).await else {
             return Ok(self.pending("all permits to call the provider are in use".to_owned(), None));
         };
         let watch = Watch::start(&self.seams);
-        match self.charges.begin(once, &intent, 3_660_000).await? {
+        match self.charges.begin(once, &intent, self.limits.window.ahead_max_ms()).await? {
             Begin::Send => {}
-            Begin::WindowOver => return self.look_up(charge, once, &intent).await,
+            Begin::WindowOver if runtime::bug("late-resend") => {}
+            Begin::WindowOver => return self.look_up(charge, once, &intent, permit).await,
             Begin::WindowTooLong => return Err(CallError::Refused(ChargeRefusal::WindowTooLong)),
             Begin::Stands(standing) => return self.answer(standing),
         }
+        runtime::crash::point("payments.charge.intended");
+        let not_sent = |reason: &str| ProviderAnswer::NotExecuted { reason: reason.to_owned(), retry_after_ms: None };
         let answer = if watch.has_stopped(&self.seams) {
-            ProviderAnswer::NotExecuted {
-                reason: "this node was paused before the send".to_owned(),
-                retry_after_ms: None,
-            }
+            not_sent("this node was paused before the send")
+        } else if !permit.send() {
+            not_sent("the lease of the permit ran out before the send")
         } else {
             self.send(charge).await
         };
+        runtime::crash::point("payments.charge.answered");
+        if !matches!(answer, ProviderAnswer::Unknown { .. }) {
+            permit.over();
+        }
         drop(permit);
         self.conclude(once, &intent, answer).await
     }
 
     async fn send(&self, charge: &Charge) -> ProviderAnswer {
         let started = Instant::now();
-        let answer = tokio::time::timeout(self.provider_timeout, self.provider.charge(charge)).await;
-        let answer = answer.unwrap_or_else(|_| ProviderAnswer::Unknown {
-            reason: format!("the provider gave no answer within {} ms", self.provider_timeout.as_millis()),
-        });
+        let named = self.named(charge);
+        let answer = tokio::time::timeout(self.limits.provider_timeout, self.provider.charge(&named)).await;
+        let answer = answer.unwrap_or_else(|_| ProviderAnswer::Unknown { reason: self.silence() });
         self.duration.record(started.elapsed().as_secs_f64(), &[KeyValue::new("answer", answer.label())]);
         answer
     }
@@ -141,17 +161,22 @@ impl Gateway {
                 }
                 Ok(self.pending(reason, retry_after_ms))
             }
-            ProviderAnswer::Unknown { reason } => Ok(self.pending(reason, None)),
+            ProviderAnswer::Undecided { .. } | ProviderAnswer::Unknown { .. } if runtime::bug("final-on-timeout") => {
+                self.decide(once, intent, Decision::Declined { code: "no_answer".to_owned() }).await
+            }
+            ProviderAnswer::Undecided { reason } | ProviderAnswer::Unknown { reason } => Ok(self.pending(reason, None)),
         }
     }
 
     async fn decide(&self, once: &Once, intent: &Intent, decision: Decision) -> Outcome<Charge> {
         match self.charges.decide(once, intent, &decision).await {
             Ok(standing) => {
+                runtime::crash::point("payments.charge.decided");
                 if standing != Standing::Decided(decision.clone()) {
-                    self.conflicts.add(1, &[]);
-                    tracing::error!(operation = %intent.operation, recorded = ?standing, provider = ?decision,
-                        "the provider contradicts what is recorded; the record stands and a person must look");
+                    self.contradiction(
+                        intent.operation,
+                        &format!("recorded {standing:?}, the provider says {decision:?}"),
+                    );
                 }
                 self.answer(standing)
             }
@@ -168,17 +193,45 @@ impl Gateway {
 
     /// All that is left after the window: the provider's permanent look-up. It can prove "charged", never "not charged"
     /// (CO-6), so without a find a person decides.
-    async fn look_up(&self, charge: &Charge, once: &Once, intent: &Intent) -> Outcome<Charge> {
-        let found = tokio::time::timeout(self.provider_timeout, self.provider.find(charge)).await;
+    async fn look_up(&self, charge: &Charge, once: &Once, intent: &Intent, mut permit: Permit) -> Outcome<Charge> {
+        if !permit.send() {
+            return Ok(self.pending("the lease of the permit ran out before the look-up".to_owned(), None));
+        }
+        let found = tokio::time::timeout(self.limits.provider_timeout, self.provider.find(charge)).await;
+        let found = found.unwrap_or_else(|_| Found::Unknown { reason: self.silence() });
+        if !matches!(found, Found::Unknown { .. }) {
+            permit.over();
+        }
+        drop(permit);
         let what = match found {
-            Ok(Found::Charged { provider_id }) => {
+            Found::Charged { provider_id } => {
                 return self.decide(once, intent, Decision::Charged { provider_id }).await;
             }
-            Ok(Found::NotFound) => "the provider shows no charge so far".to_owned(),
-            Ok(Found::Unknown { reason }) => reason,
-            Err(_) => format!("the provider gave no answer within {} ms", self.provider_timeout.as_millis()),
+            Found::NotFound if runtime::bug("abandon-on-not-found") => {
+                return self.decide(once, intent, Decision::Declined { code: "not_found".to_owned() }).await;
+            }
+            Found::NotFound => "the provider shows no charge so far".to_owned(),
+            Found::Unknown { reason } => reason,
         };
-        Ok(self.pending(format!("window over: {what}"), None))
+        Ok(ChargeStatus::Lapsed { reason: format!("window over: {what}") })
+    }
+
+    /// The charge as it is sent: under one name for ever (CO-4).
+    fn named<'a>(&self, charge: &'a Charge) -> Cow<'a, Charge> {
+        if runtime::bug("key-per-attempt") {
+            return Cow::Owned(Charge { operation: OperationId(self.seams.uuid()), ..charge.clone() });
+        }
+        Cow::Borrowed(charge)
+    }
+
+    fn silence(&self) -> String {
+        format!("the provider gave no answer within {} ms", self.limits.provider_timeout.as_millis())
+    }
+
+    /// Counts and logs what the provider, or a person, says against the record. The record stands.
+    pub(crate) fn contradiction(&self, operation: OperationId, what: &str) {
+        self.conflicts.add(1, &[]);
+        tracing::error!(%operation, what, "the provider contradicts what is recorded; the record stands and a person must look");
     }
 
     fn answer(&self, standing: Standing) -> Outcome<Charge> {

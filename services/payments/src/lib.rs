@@ -11,7 +11,9 @@ mod operations;
 mod permits;
 pub mod provider;
 pub mod store;
+mod window;
 
 pub use app::{App, Options, ops, run};
 pub use gateway::Limits;
 pub use store::Charges;
+pub use window::Window;

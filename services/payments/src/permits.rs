@@ -1,59 +1,205 @@
-//! Permits to call the provider: it allows the whole cluster 50 calls at once, and this node its share of them.
+//! Permits to call the provider: it allows the whole cluster 50 calls at once, and the nodes lease them from each other in
+//! shares (`docs/decisions/0009-permits-are-leased-shares.md`).
 //!
-//! A semaphore of our own and not a `tower` layer, because callers must be told "not yet" before their deadline, and
-//! because the number must hold across routes and connections.
+//! A permit is taken for as long as the provider may work on its call: a call that was answered gives it back at once,
+//! one that was given up keeps it for the provider's longest handling. `desk.rs` knows which permits are free; here is
+//! the queue before it, and the task that renews the leases.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use opentelemetry::metrics::Meter;
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
-};
+use runtime::Node;
+use tokio::{sync::Notify, time::Instant};
+
+use crate::Charges;
+
+mod desk;
+#[cfg(test)]
+mod tests;
+
+use desk::{CallId, Desk, LEASE, RENEW_EVERY, TRANSIT_MAX};
 
 /// Most charges that wait for a permit. More would pass their deadlines in the queue anyway.
 const WAITING_MAX: u64 = 500;
+/// Charges that wait make the node ask for shares out of turn, but not more often than this: each time is a write.
+const ASK_PAUSE: Duration = Duration::from_millis(50);
+/// A node that ends gives its shares back, so that the others need not wait for the leases; tried so often.
+const ENDING_TRIES: u32 = 20;
 
 #[derive(Debug)]
-pub(crate) struct Permits {
-    free: Arc<Semaphore>,
-    waiting: Arc<AtomicU64>,
+pub(crate) struct Permits(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    desk: Mutex<Desk>,
+    waiting: AtomicU64,
+    /// One behind the other, so that the first that came is the first served.
+    queue: tokio::sync::Mutex<()>,
+    /// A permit may be free.
+    freed: Notify,
+    /// Somebody waits.
+    wanted: Notify,
+}
+
+/// The right to one call to the provider. Dropped before [`Permit::send`], it is free at once; after it, only
+/// [`Permit::over`] frees it before the provider's longest handling has passed.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    shared: Arc<Shared>,
+    call: CallId,
+    sent_at: Option<Instant>,
 }
 
 impl Permits {
-    pub(crate) fn new(permits: u16, meter: &Meter) -> Self {
-        let (free, waiting) = (Arc::new(Semaphore::new(permits.into())), Arc::new(AtomicU64::new(0)));
-        let observed = free.clone();
-        let _in_use = meter
-            .u64_observable_gauge("trestle_provider_permits_in_use")
-            .with_description("calls to the payment provider under way")
-            .with_callback(move |gauge| {
-                let in_use = usize::from(permits).saturating_sub(observed.available_permits());
-                gauge.observe(in_use as u64, &[]);
-            })
-            .build();
-        let observed = waiting.clone();
-        let _waiting = meter
-            .u64_observable_gauge("trestle_provider_permits_waiting")
-            .with_description("charges that wait for a permit to call the payment provider")
-            .with_callback(move |gauge| gauge.observe(observed.load(Ordering::Relaxed), &[]))
-            .build();
-        Self { free, waiting }
+    /// Leases shares of `permits` for the whole cluster. `handling` is the longest that the provider works on a request.
+    pub(crate) fn new(node: &Node, charges: Charges, permits: u16, handling: Duration) -> Self {
+        let desk = Desk::new(node.seams.uuid().to_string(), permits, handling);
+        let shared = Arc::new(Shared {
+            desk: Mutex::new(desk),
+            waiting: AtomicU64::new(0),
+            queue: tokio::sync::Mutex::default(),
+            freed: Notify::new(),
+            wanted: Notify::new(),
+        });
+        shared.show(&node.metrics.meter());
+        drop(node.tasks.spawn(keep(shared.clone(), charges, node.tasks.clone())));
+        Self(shared)
     }
 
     /// A permit, first come first served; none when the deadline passes or the queue is full.
-    pub(crate) async fn acquire(&self, deadline: Instant) -> Option<OwnedSemaphorePermit> {
-        if let Ok(permit) = self.free.clone().try_acquire_owned() {
+    pub(crate) async fn acquire(&self, deadline: Instant) -> Option<Permit> {
+        if self.0.waiting.load(Ordering::Relaxed) == 0
+            && let Some(permit) = self.0.take()
+        {
             return Some(permit);
         }
-        let place = Place(&self.waiting);
+        let place = Place(&self.0.waiting);
         if place.0.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
             return None;
         }
-        tokio::time::timeout_at(deadline, self.free.clone().acquire_owned()).await.ok()?.ok()
+        self.0.wanted.notify_one();
+        let wait = async {
+            let _first = self.0.queue.lock().await;
+            loop {
+                if let Some(permit) = self.0.take() {
+                    return permit;
+                }
+                // Held permits come free by time alone.
+                let next_free = self.0.desk().next_free().unwrap_or_else(|| Instant::now() + RENEW_EVERY);
+                let _ = tokio::time::timeout_at(next_free, self.0.freed.notified()).await;
+            }
+        };
+        tokio::time::timeout_at(deadline, wait).await.ok()
+    }
+}
+
+impl Permit {
+    /// Says that a byte goes out now. False if the lease has run out meanwhile: then nothing may be sent.
+    pub(crate) fn send(&mut self) -> bool {
+        let now = Instant::now();
+        let may = self.shared.desk().may_send(self.call, now);
+        if may {
+            self.sent_at = Some(now);
+        }
+        may
+    }
+
+    /// The provider has ended its work on this call: it has answered, or never got it.
+    pub(crate) fn over(&mut self) {
+        self.sent_at = None;
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        match self.sent_at {
+            Some(sent_at) if !runtime::bug("permits-not-held") => self.shared.desk().hold(self.call, sent_at),
+            _ => self.shared.desk().free(self.call, Instant::now()),
+        }
+        self.shared.freed.notify_one();
+    }
+}
+
+impl Shared {
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        // No method of the desk panics half way.
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(self: &Arc<Self>) -> Option<Permit> {
+        let call = self.desk().take(Instant::now())?;
+        Some(Permit { shared: self.clone(), call, sent_at: None })
+    }
+
+    fn show(self: &Arc<Self>, meter: &Meter) {
+        let gauge = |name: &'static str, about: &'static str, read: fn(&Self) -> u64| {
+            let shared = self.clone();
+            let shown =
+                move |gauge: &dyn opentelemetry::metrics::AsyncInstrument<u64>| gauge.observe(read(&shared), &[]);
+            let _gauge = meter.u64_observable_gauge(name).with_description(about).with_callback(shown).build();
+        };
+        gauge("trestle_provider_permits_in_use", "calls that the payment provider may be working on", |shared| {
+            shared.desk().figures().0
+        });
+        gauge(
+            "trestle_provider_permits_waiting",
+            "charges that wait for a permit to call the payment provider",
+            |shared| shared.waiting.load(Ordering::Relaxed),
+        );
+        gauge("trestle_provider_shares_held", "shares of the cluster's permits that this node has leased", |shared| {
+            shared.desk().figures().2
+        });
+    }
+}
+
+/// Renews the leases until the node ends, then gives the shares back.
+async fn keep(shared: Arc<Shared>, charges: Charges, tasks: runtime::Tasks) {
+    loop {
+        let started = Instant::now();
+        lease(&shared, &charges, false).await;
+        let wanted = async {
+            shared.wanted.notified().await;
+            tokio::time::sleep_until(started + ASK_PAUSE).await;
+        };
+        tokio::select! {
+            () = tasks.stopping() => break,
+            () = tokio::time::sleep_until(started + RENEW_EVERY) => {}
+            () = wanted => {}
+        }
+    }
+    for _ in 0..ENDING_TRIES {
+        let ending = shared.waiting.load(Ordering::Relaxed) == 0;
+        lease(&shared, &charges, ending).await;
+        // What the provider may still work on is not waited for: those shares run out.
+        if ending && shared.desk().figures().1 == 0 {
+            break;
+        }
+        tokio::time::sleep(ASK_PAUSE * 2).await;
+    }
+}
+
+async fn lease(shared: &Shared, charges: &Charges, ending: bool) {
+    let started = Instant::now();
+    let ask = shared.desk().ask(started, shared.waiting.load(Ordering::Relaxed), ending);
+    match tokio::time::timeout(LEASE - TRANSIT_MAX, charges.lease(&ask)).await {
+        Ok(Ok(leased)) => {
+            if leased.other_total {
+                tracing::error!(
+                    permits = ask.permits,
+                    "--permits is another number on nodes that run now; this one calls the provider only when they have ended"
+                );
+            }
+            shared.desk().leased(started, &leased);
+            shared.freed.notify_one();
+        }
+        Ok(Err(error)) => tracing::warn!(%error, "the leases of permits could not be renewed"),
+        Err(_) => tracing::warn!("the leases of permits could not be renewed in time"),
     }
 }
 

@@ -13,11 +13,17 @@ use store::StoreError;
 
 mod refunds;
 mod shares;
+#[cfg(feature = "simulation")]
+mod simulated;
 mod sql;
 
 pub use refunds::{BeginRefund, RefundDecision, RefundStanding, RefundStore};
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) use shares::Table;
 pub use shares::{Ask, Leased, SHARE_PERMITS, ShareStore, shares_of};
-pub(crate) use shares::{NodeRow, ShareRow, Verdict, judge};
+pub(crate) use shares::{NodeRow, ShareRow, Verdict, judge, laid_out};
+#[cfg(feature = "simulation")]
+pub use simulated::SimulatedCharges;
 pub use sql::SqlCharges;
 
 /// What a checkout asks for. The same on every attempt, or the provider would take two keys' worth of meaning for one.

@@ -1,11 +1,16 @@
 //! The suite of `payments::conformance` on every back end.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU32, Ordering},
+};
 
 use payments::{
     conformance,
-    store::{ChargeStore, SqliteCharges},
+    store::{PaymentStore, SimulatedCharges, SqlCharges},
 };
+use store::StoreUri;
+use testkit::postgres::Postgres;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite() {
@@ -13,9 +18,25 @@ async fn sqlite() {
     let folders = Mutex::new(Vec::new());
     conformance::suite(async || {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqliteCharges::open(&folder.path().join("payments.db")).await.unwrap();
+        let store = SqlCharges::open(&StoreUri::Sqlite(folder.path().join("payments.db"))).await.unwrap();
         folders.lock().unwrap().push(folder);
-        Arc::new(store) as Arc<dyn ChargeStore>
+        Arc::new(store) as Arc<dyn PaymentStore>
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres() {
+    let (server, databases) = (Postgres::fast(), AtomicU32::new(0));
+    conformance::suite(async || {
+        let uri = server.create_database(&format!("shop_{}", databases.fetch_add(1, Ordering::Relaxed)));
+        Arc::new(SqlCharges::open(&uri.parse().unwrap()).await.unwrap()) as Arc<dyn PaymentStore>
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn simulated() {
+    conformance::suite(async || Arc::new(SimulatedCharges::new(runtime::Seams::system())) as Arc<dyn PaymentStore>)
+        .await;
 }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::App;
 
 /// How long a caller that named no deadline is made to wait.
-const PATIENCE_DEFAULT: Duration = Duration::from_secs(4);
+pub(super) const PATIENCE_DEFAULT: Duration = Duration::from_secs(4);
 /// Kept for the way back, so that "not known yet" arrives before the caller has to guess.
 const ANSWER_MARGIN: Duration = Duration::from_millis(25);
 
@@ -23,10 +23,7 @@ pub(crate) async fn charge(app: App, op: Charge, once: Once) -> Outcome<Charge> 
     if op.amount.amount_minor <= 0 {
         return Err(CallError::NotExecuted("a charge is of at least one minor unit".to_owned()));
     }
-    let patience = Scope::current().map_or(PATIENCE_DEFAULT, |scope| scope.remaining());
-    let deadline = Instant::now() + patience.saturating_sub(ANSWER_MARGIN);
-    // Earlier, so that a charge that got no permit says so itself.
-    let permit_by = Instant::now() + patience.saturating_sub(ANSWER_MARGIN * 2);
+    let (deadline, permit_by) = deadlines(Instant::now());
     let gateway = app.gateway.clone();
     // Detached: a caller that hangs up must not cut between the provider's answer and its record (IK-8).
     let work = app.tasks.spawn(async move { gateway.charge(&op, &once, permit_by).await });
@@ -38,4 +35,10 @@ pub(crate) async fn charge(app: App, op: Charge, once: Once) -> Outcome<Charge> 
             retry_after_ms: app.gateway.retry_after_ms(None),
         }),
     }
+}
+
+/// When the caller must be answered; and when a permit must be had, earlier, so that work that got none says so itself.
+pub(super) fn deadlines(now: Instant) -> (Instant, Instant) {
+    let patience = Scope::current().map_or(PATIENCE_DEFAULT, |scope| scope.remaining());
+    (now + patience.saturating_sub(ANSWER_MARGIN), now + patience.saturating_sub(ANSWER_MARGIN * 2))
 }

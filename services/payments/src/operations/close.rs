@@ -2,8 +2,14 @@
 
 use contract::{CallError, Outcome, Repeatable, payments::Close};
 
+use super::check_evidence;
 use crate::App;
 
 pub(crate) async fn close(app: App, op: Close, _: Repeatable) -> Outcome<Close> {
-    app.gateway.charges().close(op.operation, op.evidence.as_ref()).await?.map_err(CallError::Refused)
+    if let Some(evidence) = &op.evidence {
+        check_evidence(evidence)?;
+    }
+    let closed = app.gateway.charges().close(op.operation, op.evidence.as_ref()).await?;
+    runtime::crash::point("payments.close.committed");
+    closed.map_err(CallError::Refused)
 }

@@ -38,9 +38,44 @@ const TABLE: &[(u16, &str, Proof)] = &[
     (500, "internal_error", Proof::Unknown),
 ];
 
-pub(super) fn proof(status: u16, code: &str) -> Proof {
+/// What an answer proves about the refund under its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RefundProof {
+    /// Paid back, if the body names the same charge.
+    Refunded,
+    /// Never paid back.
+    Refused,
+    /// Nothing for good.
+    Unknown,
+}
+
+/// Status, code, proof. A refund that was made has no code.
+const REFUNDS: &[(u16, &str, RefundProof)] = &[
+    (200, "", RefundProof::Refunded),
+    // The provider's charge has another amount, and always will have.
+    (422, "full_amount_only", RefundProof::Refused),
+    // A person did it by hand, under a key of their own: paid back, but not by us, and so for a person to look at.
+    (409, "already_refunded", RefundProof::Unknown),
+    // No charge so far; one may still be on its way.
+    (404, "not_found", RefundProof::Unknown),
+    (409, "in_progress", RefundProof::Unknown),
+    (422, "key_reused", RefundProof::Unknown),
+    (400, "bad_request", RefundProof::Unknown),
+    (429, "rate_limited", RefundProof::Unknown),
+    (503, "overloaded", RefundProof::Unknown),
+    (500, "internal_error", RefundProof::Unknown),
+];
+
+/// None for an answer that is not listed: who has given it, and whether the provider works on, is open too.
+pub(super) fn refund_proof(status: u16, code: &str) -> Option<RefundProof> {
+    let listed = REFUNDS.iter().find(|(known_status, known_code, _)| (*known_status, *known_code) == (status, code));
+    listed.map(|(_, _, proof)| *proof)
+}
+
+/// As for refunds.
+pub(super) fn proof(status: u16, code: &str) -> Option<Proof> {
     let listed = TABLE.iter().find(|(known_status, known_code, _)| (*known_status, *known_code) == (status, code));
-    listed.map_or(Proof::Unknown, |(_, _, proof)| *proof)
+    listed.map(|(_, _, proof)| *proof)
 }
 
 #[cfg(test)]
@@ -49,7 +84,7 @@ mod tests {
 
     #[test]
     fn what_is_not_listed_proves_nothing() {
-        assert_eq!(proof(410, "too_late"), Proof::Declined);
+        assert_eq!(proof(410, "too_late"), Some(Proof::Declined));
         for (status, code) in [
             (200, ""),
             (200, "pending"),
@@ -60,7 +95,19 @@ mod tests {
             (500, "rate_limited"),
             (503, ""),
         ] {
-            assert_eq!(proof(status, code), Proof::Unknown, "{status} {code}");
+            assert_eq!(proof(status, code), None, "{status} {code}");
+        }
+    }
+
+    #[test]
+    fn only_a_refund_that_is_named_is_one() {
+        assert_eq!(refund_proof(200, ""), Some(RefundProof::Refunded));
+        assert_eq!(refund_proof(422, "full_amount_only"), Some(RefundProof::Refused));
+        for (status, code) in [(404, "not_found"), (409, "already_refunded"), (500, "internal_error")] {
+            assert_eq!(refund_proof(status, code), Some(RefundProof::Unknown), "{status} {code}");
+        }
+        for (status, code) in [(200, "pending"), (422, ""), (500, ""), (402, "card_declined")] {
+            assert_eq!(refund_proof(status, code), None, "{status} {code}");
         }
     }
 
@@ -68,6 +115,9 @@ mod tests {
     fn no_answer_is_listed_twice() {
         for (at, (status, code, _)) in TABLE.iter().enumerate() {
             assert!(!TABLE[..at].iter().any(|(other, name, _)| (other, name) == (status, code)), "{status} {code}");
+        }
+        for (at, (status, code, _)) in REFUNDS.iter().enumerate() {
+            assert!(!REFUNDS[..at].iter().any(|(other, name, _)| (other, name) == (status, code)), "{status} {code}");
         }
     }
 }

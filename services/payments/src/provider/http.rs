@@ -2,13 +2,14 @@
 //! "charged" that names another charge than ours proves nothing.
 
 use async_trait::async_trait;
-use contract::{Money, payments::Charge};
+use contract::{Money, OperationId, payments::Charge};
 use reqwest::{Client, Response, Url, header::RETRY_AFTER};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Found, Provider, ProviderAnswer,
-    answers::{self, Proof},
+    Found, Ledger, Provider, ProviderAnswer, RefundAnswer,
+    answers::{self, Proof, RefundProof},
+    pages,
 };
 
 /// Longest answer that is read, in bytes; a charge has a few hundred.
@@ -27,6 +28,12 @@ struct Request<'a> {
     token: &'a str,
     reference: String,
     not_after_ms: i64,
+}
+
+#[derive(Serialize)]
+struct RefundRequest {
+    reference: String,
+    amount: Money,
 }
 
 /// The parts of any answer that are looked at; all others are the provider's business.
@@ -92,15 +99,47 @@ impl Provider for HttpProvider {
             Ok(answer) if (answer.status, answer.body.code()) == (404, "not_found") => Found::NotFound,
             Ok(answer) => match answer.of(charge) {
                 ProviderAnswer::Charged { provider_id } => Found::Charged { provider_id },
-                ProviderAnswer::Unknown { reason } | ProviderAnswer::NotExecuted { reason, .. } => {
-                    Found::Unknown { reason }
-                }
+                ProviderAnswer::Unknown { reason }
+                | ProviderAnswer::Undecided { reason }
+                | ProviderAnswer::NotExecuted { reason, .. } => Found::Unknown { reason },
                 ProviderAnswer::Declined { code } | ProviderAnswer::Rejected { code } => {
                     Found::Unknown { reason: format!("a look-up answered {code}") }
                 }
             },
             Err(reason) => Found::Unknown { reason },
         }
+    }
+
+    async fn refund(&self, operation: OperationId, amount: Money) -> RefundAnswer {
+        let request = RefundRequest { reference: operation.to_string(), amount };
+        let call = self.client.post(format!("{}refunds", self.base));
+        let call = call.header("idempotency-key", format!("refund-{operation}")).json(&request);
+        let answer = match call.send().await {
+            Ok(response) => read(response).await,
+            // Never sent.
+            Err(error) if error.is_connect() || error.is_builder() => {
+                return RefundAnswer::Undecided { reason: describe(error) };
+            }
+            Err(error) => Err(describe(error)),
+        };
+        match answer {
+            Ok(answer) => answer.of_refund(&request),
+            Err(reason) => RefundAnswer::Unknown { reason },
+        }
+    }
+
+    async fn ledger(&self) -> Result<Ledger, String> {
+        let page = async |name: &str| {
+            let response = self.client.get(format!("{}{name}", self.base)).send().await.map_err(describe)?;
+            match response.status().as_u16() {
+                200 => body(response, pages::BYTES_MAX).await,
+                status => Err(format!("provider: GET /{name} answered {status}")),
+            }
+        };
+        // Refunds first: one that is made in between finds its charge in the ledger, and not the other way round.
+        let refunds = pages::refunds(&page("refunds").await?)?;
+        let charges = pages::charges(&page("ledger").await?)?;
+        Ok(Ledger { charges, refunds })
     }
 }
 
@@ -120,36 +159,60 @@ impl Body {
 }
 
 impl Answer {
+    fn of_refund(self, request: &RefundRequest) -> RefundAnswer {
+        let code = self.body.code().to_owned();
+        let reason = format!("the provider answered {} {code}", self.status);
+        let ours = self.body.reference.as_ref() == Some(&request.reference) && self.body.amount == Some(request.amount);
+        match (answers::refund_proof(self.status, &code), self.body.id.filter(|id| ours && !id.is_empty())) {
+            (Some(RefundProof::Refunded), Some(refund_id)) => RefundAnswer::Refunded { refund_id },
+            (Some(RefundProof::Refunded), None) => {
+                RefundAnswer::Undecided { reason: format!("{reason} for another refund") }
+            }
+            (Some(RefundProof::Refused), _) => RefundAnswer::Refused { code },
+            (Some(RefundProof::Unknown), _) => RefundAnswer::Undecided { reason },
+            (None, _) => RefundAnswer::Unknown { reason },
+        }
+    }
+
     fn of(self, charge: &Charge) -> ProviderAnswer {
         let code = self.body.code().to_owned();
         let reason = format!("the provider answered {} {code}", self.status);
         match (answers::proof(self.status, &code), self.body.id_of(charge)) {
-            (Proof::Charged, Some(provider_id)) => ProviderAnswer::Charged { provider_id },
-            (Proof::Charged, None) => {
+            (Some(Proof::Charged), Some(provider_id)) => ProviderAnswer::Charged { provider_id },
+            (Some(Proof::Charged), None) => {
                 tracing::error!(operation = %charge.operation, body = ?self.body, "the provider names another charge than ours");
-                ProviderAnswer::Unknown { reason: format!("{reason} for another charge") }
+                ProviderAnswer::Undecided { reason: format!("{reason} for another charge") }
             }
-            (Proof::Declined, _) => ProviderAnswer::Declined { code },
-            (Proof::Rejected, _) => ProviderAnswer::Rejected { code },
-            (Proof::NotExecuted, _) => ProviderAnswer::NotExecuted { reason, retry_after_ms: self.retry_after_ms },
-            (Proof::Unknown, _) => ProviderAnswer::Unknown { reason },
+            (Some(Proof::Declined), _) => ProviderAnswer::Declined { code },
+            (Some(Proof::Rejected), _) => ProviderAnswer::Rejected { code },
+            (Some(Proof::NotExecuted), _) => {
+                ProviderAnswer::NotExecuted { reason, retry_after_ms: self.retry_after_ms }
+            }
+            (Some(Proof::Unknown), _) => ProviderAnswer::Undecided { reason },
+            (None, _) => ProviderAnswer::Unknown { reason },
         }
     }
 }
 
 /// An answer without a JSON object is one without a code, which proves nothing.
-async fn read(mut response: Response) -> Result<Answer, String> {
+async fn read(response: Response) -> Result<Answer, String> {
     let status = response.status().as_u16();
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after_ms = retry_after.and_then(|seconds| seconds.parse::<i64>().ok()).map(|s| s.saturating_mul(1_000));
+    let bytes = body(response, BODY_MAX_BYTES).await?;
+    Ok(Answer { status, retry_after_ms, body: serde_json::from_slice(&bytes).unwrap_or_default() })
+}
+
+/// The whole body, as it comes in, unless it is longer than that.
+async fn body(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(describe)? {
-        if bytes.len() + chunk.len() > BODY_MAX_BYTES {
-            return Err(format!("the provider's answer is longer than {BODY_MAX_BYTES} bytes"));
+        if bytes.len() + chunk.len() > bytes_max {
+            return Err(format!("the provider's answer is longer than {bytes_max} bytes"));
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, retry_after_ms, body: serde_json::from_slice(&bytes).unwrap_or_default() })
+    Ok(bytes)
 }
 
 /// The error with its causes: reqwest's own text stops at "error sending request".

@@ -7,6 +7,12 @@ use std::fmt;
 use async_trait::async_trait;
 use store::StoreError;
 
+#[cfg(any(test, feature = "simulation"))]
+mod table;
+
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) use table::Table;
+
 /// Permits in one share. Small enough that ten nodes can each have one of fifty permits' shares, large enough that a node
 /// under load needs few rows.
 pub const SHARE_PERMITS: u16 = 5;
@@ -114,19 +120,26 @@ pub(crate) fn judge(shares: &[ShareRow], nodes: &[NodeRow], ask: &Ask, now_ms: i
     let held_by = |holder: &str| count(shares.iter().filter(|row| row.holder.as_deref() == Some(holder)));
     let missing: i64 = live.iter().map(|node| (node.wants.min(part) - held_by(&node.holder)).max(0)).sum();
 
+    let unheld = count(&free);
     let wanted = (ask.wants.min(all) - held).max(0);
-    let up_to_part = wanted.min((part - held).max(0)).min(count(&free));
-    let left_for_more = (count(&free) - up_to_part - missing).max(0);
+    let up_to_part = wanted.min((part - held).max(0)).min(unheld);
+    let left_for_more = (unheld - up_to_part - missing).max(0);
     let taken = up_to_part + (wanted - up_to_part).min(left_for_more);
     let take: Vec<_> = free.into_iter().take(usize::try_from(taken).unwrap_or(0)).collect();
 
-    let owed = (missing - (count(shares.iter().filter(|row| is_free(row, now_ms))) - taken).max(0)).max(0);
+    let owed = (missing - (unheld - taken)).max(0);
     let holds = held + taken;
     let keep = holds.min((holds - owed).max(part));
     let mut leased: Vec<_> = mine.iter().chain(&take).map(|row| (row.share, row.size)).collect();
     leased.sort_unstable();
     let take = take.into_iter().map(|row| row.share).collect();
     Verdict::Change { back, take, leased: Leased { shares: leased, keep, other_total: false } }
+}
+
+/// Rows of free shares of these sizes.
+pub(crate) fn laid_out(sizes: &[i64]) -> Vec<ShareRow> {
+    let row = |(share, size): (i64, &i64)| ShareRow { share, size: *size, holder: None, free_at_ms: 0 };
+    (1..).zip(sizes).map(row).collect()
 }
 
 fn is_free(row: &ShareRow, now_ms: i64) -> bool {

@@ -1,4 +1,4 @@
-//! The SQLite store with failures and pauses on command.
+//! The SQL store with failures and pauses on command.
 
 use std::sync::{
     Arc,
@@ -6,8 +6,14 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use contract::{Once, OperationId, ShareEverything, Upholds, payments::CloseRefusal};
-use payments::store::{Begin, ChargeStore, Decision, Intent, SqliteCharges, Standing};
+use contract::{
+    Money, Once, OperationId, ShareEverything, Upholds,
+    payments::{ChargeRecord, CloseRefusal, Evidence},
+};
+use payments::store::{
+    Ask, Begin, BeginRefund, Booked, ChargeStore, Decision, Intent, Leased, RefundDecision, RefundStanding,
+    RefundStore, ShareStore, Sighted, Sighting, SqlCharges, Standing,
+};
 use runtime::ManualClock;
 use store::StoreError;
 
@@ -40,7 +46,7 @@ impl Failures {
 
 #[derive(Clone, Debug)]
 pub(crate) struct FailingStore {
-    pub(crate) inner: SqliteCharges,
+    pub(crate) inner: SqlCharges,
     pub(crate) failures: Arc<Failures>,
 }
 
@@ -56,11 +62,11 @@ impl ChargeStore for FailingStore {
         self.inner.look(intent).await
     }
 
-    async fn begin(&self, once: &Once, intent: &Intent) -> Result<Begin, StoreError> {
+    async fn begin(&self, once: &Once, intent: &Intent, ahead_max_ms: i64) -> Result<Begin, StoreError> {
         if self.failures.begins.load(SeqCst) {
             return Err(failed());
         }
-        let begin = self.inner.begin(once, intent).await;
+        let begin = self.inner.begin(once, intent, ahead_max_ms).await;
         self.failures.clock.advance_ms(self.failures.pause_ms.load(SeqCst));
         begin
     }
@@ -80,7 +86,59 @@ impl ChargeStore for FailingStore {
         self.inner.decide(once, intent, decision).await
     }
 
-    async fn close(&self, operation: OperationId) -> Result<Result<(), CloseRefusal>, StoreError> {
-        self.inner.close(operation).await
+    async fn close(
+        &self,
+        operation: OperationId,
+        evidence: Option<&Evidence>,
+    ) -> Result<Result<(), CloseRefusal>, StoreError> {
+        self.inner.close(operation, evidence).await
+    }
+
+    async fn sight(&self, sighting: &Sighting) -> Result<Sighted, StoreError> {
+        self.inner.sight(sighting).await
+    }
+
+    async fn inspect(&self, operation: OperationId) -> Result<Option<ChargeRecord>, StoreError> {
+        self.inner.inspect(operation).await
+    }
+
+    async fn page(&self, after: Option<OperationId>, limit: u32) -> Result<Vec<Booked>, StoreError> {
+        self.inner.page(after, limit).await
+    }
+
+    async fn now_ms(&self) -> Result<i64, StoreError> {
+        self.inner.now_ms().await
+    }
+}
+
+#[async_trait]
+impl RefundStore for FailingStore {
+    async fn begin_refund(
+        &self,
+        once: &Once,
+        operation: OperationId,
+        amount: Money,
+        evidence: &Evidence,
+    ) -> Result<BeginRefund, StoreError> {
+        self.inner.begin_refund(once, operation, amount, evidence).await
+    }
+
+    async fn decide_refund(
+        &self,
+        once: &Once,
+        operation: OperationId,
+        decision: &RefundDecision,
+    ) -> Result<RefundStanding, StoreError> {
+        if self.failures.decisions.load(SeqCst) {
+            return Err(failed());
+        }
+        self.inner.decide_refund(once, operation, decision).await
+    }
+}
+
+#[async_trait]
+impl ShareStore for FailingStore {
+    async fn lease(&self, ask: &Ask) -> Result<Leased, StoreError> {
+        self.inner.lease(ask).await
     }
 }

@@ -6,9 +6,10 @@ use contract::{
     ExactlyOnce, Money, NoKey, Once, OperationId, Outcome, RequestId, Strategy as _,
     payments::{Charge, ChargeStatus, Close, PaymentToken},
 };
-use payments::{App, Charges, Limits, ops, store::SqliteCharges};
+use payments::{App, Charges, Limits, Window, ops, store::SqlCharges};
 use rpc::{Client, ClientOptions, InProcess, Scope, TraceContext};
 use runtime::{ManualClock, Node, Seams, Secret, SystemRandom};
+use store::StoreUri;
 use uuid::Uuid;
 
 use super::{
@@ -16,13 +17,21 @@ use super::{
     fake_provider::FakeProvider,
 };
 
-pub(crate) const LIMITS: Limits = Limits { permits: 25, provider_timeout: Duration::from_secs(30) };
+/// Short handling, so that permits of calls that were given up come back within a test.
+const WINDOW: Window =
+    Window { window_s: 3_000_000_000, retention_s: 4_000_000_000, handling_s: 1, pause_max_s: 60, skew_max_s: 600 };
+pub(crate) const LIMITS: Limits = Limits {
+    permits: 50,
+    provider_timeout: Duration::from_secs(30),
+    window: WINDOW,
+    reconcile_grace: Duration::from_secs(900),
+};
 pub(crate) const LATER_MS: i64 = 4_000_000_000_000;
 pub(crate) const LONG_AGO_MS: i64 = 1_000_000_000_000;
 
 pub(crate) struct Harness {
     _folder: tempfile::TempDir,
-    pub(crate) store: SqliteCharges,
+    pub(crate) store: SqlCharges,
     pub(crate) provider: Arc<FakeProvider>,
     pub(crate) failures: Arc<Failures>,
     pub(crate) client: Client,
@@ -32,7 +41,7 @@ pub(crate) struct Harness {
 impl Harness {
     pub(crate) async fn start(nodes: usize, limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("payments.db");
+        let uri = StoreUri::Sqlite(folder.path().join("payments.db"));
         let clock = Arc::new(ManualClock::at(1_700_000_000_000));
         let seams = Seams { clock: clock.clone(), random: Arc::new(SystemRandom) };
         let (provider, failures) = (Arc::new(FakeProvider::default()), Arc::new(Failures::new(clock)));
@@ -40,7 +49,7 @@ impl Harness {
         for n in 0..nodes {
             let secret = Secret::new("0123456789abcdef").unwrap();
             let node = Node::assemble("payments", &format!("payments-{n}"), seams.clone(), secret).unwrap();
-            let inner = SqliteCharges::open(&path).await.unwrap();
+            let inner = SqlCharges::open(&uri).await.unwrap();
             let charges = Charges::open(FailingStore { inner, failures: failures.clone() });
             let app = App::new(&node, charges, provider.clone(), limits);
             let address = format!("node:{}", n + 1);
@@ -52,7 +61,7 @@ impl Harness {
         let discovery = format!("static://{}", addresses.join(",")).parse().unwrap();
         let options = ClientOptions { deadline_default: Duration::from_secs(30), ..ClientOptions::default() };
         let client = Client::new(&started[0], Arc::new(transport), discovery, options);
-        let store = SqliteCharges::open(&path).await.unwrap();
+        let store = SqlCharges::open(&uri).await.unwrap();
         Self { _folder: folder, store, provider, failures, client, nodes: started }
     }
 
@@ -67,7 +76,7 @@ impl Harness {
     }
 
     pub(crate) async fn close(&self, n: u128) -> Outcome<Close> {
-        self.client.call(&Close { operation: operation(n) }, NoKey).await
+        self.client.call(&Close { operation: operation(n), evidence: None }, NoKey).await
     }
 
     /// A figure of the first node's metrics page; 0 when it is not there yet.

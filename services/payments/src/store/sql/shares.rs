@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use store::{Database, Link, StoreError, sql};
 
-use super::super::{Ask, Leased, NodeRow, ShareRow, ShareStore, Verdict, judge};
+use super::super::{Ask, Leased, NodeRow, ShareRow, ShareStore, Verdict, judge, laid_out};
 use super::{SqlCharges, now_ms};
 
 /// Nodes that were not seen for this long are forgotten; longer than any request of theirs can be under way.
@@ -25,17 +25,16 @@ impl SqlCharges {
             .collect();
         let nodes: Vec<_> =
             nodes.into_iter().map(|(holder, wants, seen_at_ms)| NodeRow { holder, wants, seen_at_ms }).collect();
-        let leased = match judge(&shares, &nodes, ask, now_ms) {
-            Verdict::LayOut(sizes) => {
-                lay_out(&mut tx, &sizes).await?;
-                Leased::default()
-            }
-            Verdict::Change { back, take, leased } => {
-                let renews = leased.shares.iter().any(|(share, _)| !take.contains(share));
-                change(&mut tx, ask, &back, &take, renews).await?;
-                leased
-            }
+        let mut verdict = judge(&shares, &nodes, ask, now_ms);
+        if let Verdict::LayOut(sizes) = verdict {
+            lay_out(&mut tx, &sizes).await?;
+            verdict = judge(&laid_out(&sizes), &nodes, ask, now_ms);
+        }
+        let Verdict::Change { back, take, leased } = verdict else {
+            return Err(StoreError::Corrupt("shares that were laid out just now are of another number".to_owned()));
         };
+        let renews = leased.shares.iter().any(|(share, _)| !take.contains(share));
+        change(&mut tx, ask, &back, &take, renews).await?;
         Database::commit(tx).await?;
         Ok(leased)
     }
