@@ -7,7 +7,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand};
 use reqwest::Url;
 
-use crate::{InvalidRun, chaos::options::ChaosOptions, threshold::Threshold};
+use crate::{InvalidRun, chaos::options::ChaosOptions, checkouts::options::CheckoutsOptions, threshold::Threshold};
 
 const AFTER_HELP: &str = "\
 Start the shop first, in another terminal:
@@ -18,6 +18,7 @@ Then, for example:
   loadtest quick --duration 1m --customers 64 --fail 'p99(checkout)<2s' --fail 'outage<3s'
   loadtest quick --target http://127.0.0.1:8080,http://127.0.0.1:8081 --tokens tok_ok=80,tok_charge_then_timeout=20
   loadtest yardstick
+  loadtest checkouts --database postgres://shop@127.0.0.1:5432/shop
 
 This one starts a shop of its own:
   loadtest chaos --duration 60s --faults kill,pause,provider --timeline chaos.html
@@ -56,6 +57,12 @@ pub(crate) enum Command {
     /// started by this command. Both are measured in short alternating slices, so that a busy machine disturbs both
     /// alike; the result is the ratio of their throughputs. Nothing is asserted.
     Yardstick(YardstickOptions),
+    /// Measures checkouts through the whole shop against pgbench running the same statements on the same PostgreSQL server.
+    ///
+    /// Carts are filled before each slice; only checkouts (tok_ok) are measured, by as many clients as pgbench has. Slices of
+    /// both alternate, so that a busy machine disturbs both alike. Prints the ratio, latencies, and whether both sides made
+    /// as many orders as they count; asserts nothing else.
+    Checkouts(CheckoutsOptions),
     /// One node of the naive chain; started by `yardstick`.
     #[command(hide = true)]
     NaiveNode(NaiveNodeOptions),
@@ -166,7 +173,7 @@ pub(crate) fn require_loopback(option: &str, url: &Url, i_own_this_host: bool) -
     Err(InvalidRun(format!("{option} {url} is not on this machine; add --i-own-this-host if you may load that host")))
 }
 
-fn parse_base_url(text: &str) -> Result<Url, String> {
+pub(crate) fn parse_base_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("{error}; write it like http://127.0.0.1:8080"))?;
     if url.scheme() != "http" || url.host_str().is_none() {
         return Err("only http:// URLs with a host are supported, like http://127.0.0.1:8080".to_owned());

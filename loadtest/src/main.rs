@@ -6,6 +6,7 @@
 mod audit;
 mod chaos;
 mod checker;
+mod checkouts;
 mod cli;
 mod client;
 mod journey;
@@ -48,6 +49,7 @@ async fn main() -> ExitCode {
         cli::Command::Quick(options) => quick::run(options).await,
         cli::Command::Chaos(options) => chaos::run(*options).await,
         cli::Command::Yardstick(options) => yardstick::run(options).await,
+        cli::Command::Checkouts(options) => checkouts::run(options).await,
         cli::Command::NaiveNode(options) => yardstick::naive::serve(options).await,
     };
     match result {
