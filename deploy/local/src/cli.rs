@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
+    attention::{self, AttentionCommand},
     control::{self, Action},
     database::{self, DATABASE_ENV, Hidden},
     plan::LAST_PORT_OFFSET,
@@ -19,6 +20,7 @@ Examples:
   trestle --port 9000                 the same on ports 9000 to 9019
   trestle status                      its nodes, from another terminal
   trestle kill logic-1                what a crash does: nothing that a customer sees
+  trestle attention list              what waits for a person
   trestle pause payments-1            a node that hangs; `trestle resume payments-1` wakes it
   trestle node catalogue --help       options of one node, as compose and Kubernetes start it";
 
@@ -63,6 +65,14 @@ enum Command {
     Pause(NodeOptions),
     /// Lets a paused node go on (SIGCONT).
     Resume(NodeOptions),
+    /// Shows what waits for a person (uncertain charges, differences between ledgers), and does what the person decides.
+    #[command(after_help = attention::EXAMPLES)]
+    Attention {
+        #[command(subcommand)]
+        command: AttentionCommand,
+    },
+    /// Compares the provider's ledger with ours now; differences wait in `trestle attention list`.
+    Reconcile(attention::Common),
 }
 
 /// Options of `trestle up`.
@@ -124,6 +134,8 @@ impl Cli {
             Command::Kill(options) => signal(&options, Action::Kill),
             Command::Pause(options) => signal(&options, Action::Pause),
             Command::Resume(options) => signal(&options, Action::Resume),
+            Command::Attention { command } => on_this_thread(attention::run(command)),
+            Command::Reconcile(options) => on_this_thread(attention::reconcile(options)),
         }
     }
 }

@@ -12,7 +12,7 @@ use std::fmt;
 use contract::Family;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use client::{signal, status};
+pub(crate) use client::{nodes, signal, status};
 pub(crate) use server::serve;
 
 /// What `trestle status --json` prints.

@@ -3,6 +3,7 @@
 //! Every node that `trestle up` starts is this same binary in another role, so one build starts everything, and what
 //! runs under the local supervisor is what runs in a container.
 
+mod attention;
 mod blueprint;
 mod cli;
 mod control;

@@ -14,8 +14,9 @@ use crate::{
 pub(crate) const LAST_PORT_OFFSET: u16 = 19;
 /// The port kept for the operator console, counted from `--port`; no frontend may take it.
 const CONSOLE_OFFSET: u16 = 10;
-/// Calls to the payment provider at once, cluster-wide. Fixed shares of it until nodes lease them from each other.
-const PROVIDER_PERMITS: u32 = 50;
+
+/// Most frontends that the provider is told of; it asks the next one when one does not answer.
+const WEBHOOKS_MAX: usize = 8;
 
 /// Public ports: chosen by the user, so that bookmarks and scripts hold.
 #[derive(Clone, Debug)]
@@ -63,6 +64,11 @@ impl DataDir {
 
     pub(crate) fn secret(&self) -> PathBuf {
         self.file("cluster.secret")
+    }
+
+    /// What the provider signs its events with.
+    pub(crate) fn webhook_secret(&self) -> PathBuf {
+        self.file("webhook.secret")
     }
 
     pub(crate) fn control(&self) -> PathBuf {
@@ -136,7 +142,9 @@ fn arguments(node: &NodePlan, all: &[NodePlan], dir: &DataDir) -> Vec<String> {
         ]);
     }
     options.extend(match node.family {
-        Family::Frontend => vec![("--logic", nodes(Family::Logic))],
+        Family::Frontend => {
+            vec![("--logic", nodes(Family::Logic)), ("--webhook-secret-file", display(&dir.webhook_secret()))]
+        }
         Family::Logic => vec![
             ("--sessions", nodes(Family::Sessions)),
             ("--carts", nodes(Family::Carts)),
@@ -150,13 +158,15 @@ fn arguments(node: &NodePlan, all: &[NodePlan], dir: &DataDir) -> Vec<String> {
         Family::Catalogue | Family::Orders => store("--store"),
         Family::Payments => [
             store("--store"),
-            vec![
-                ("--provider", of(Family::Provider).map(|node| format!("http://{}", node.address)).collect()),
-                ("--permits", (PROVIDER_PERMITS / of(Family::Payments).count().max(1) as u32).to_string()),
-            ],
+            vec![("--provider", of(Family::Provider).map(|node| format!("http://{}", node.address)).collect())],
         ]
         .concat(),
-        Family::Provider => vec![("--ledger", path("provider-ledger.jsonl"))],
+        Family::Provider => {
+            let told = of(Family::Frontend).take(WEBHOOKS_MAX);
+            let told = told.map(|node| ("--webhook", format!("http://{}/webhooks/provider", node.address)));
+            let secret = ("--webhook-secret-file", display(&dir.webhook_secret()));
+            [vec![("--ledger", path("provider-ledger.jsonl")), secret], told.collect()].concat()
+        }
     });
     let options = options.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
     ["node".to_owned(), node.family.to_string()].into_iter().chain(options).collect()
@@ -231,9 +241,15 @@ mod tests {
         assert_eq!(option(carts, "--advertise"), carts.address);
         let payments = node(&nodes, "payments-2");
         assert_eq!(option(payments, "--provider"), "http://127.0.0.1:8099");
-        assert_eq!(option(payments, "--permits"), "25");
+        assert!(!payments.args.iter().any(|arg| arg == "--permits"), "they lease the provider's 50 from each other");
         assert_eq!(option(payments, "--store"), "sqlite:///data/payments.db");
         assert_eq!(payments.args[..2], ["node", "payments"]);
+        let provider = node(&nodes, "provider-1");
+        assert_eq!(option(provider, "--webhook"), "http://127.0.0.1:8080/webhooks/provider");
+        assert!(provider.args.contains(&"http://127.0.0.1:8081/webhooks/provider".to_owned()), "{:?}", provider.args);
+        for told in [provider, node(&nodes, "frontend-2")] {
+            assert_eq!(option(told, "--webhook-secret-file"), "/data/webhook.secret", "one secret for both ends");
+        }
     }
 
     #[test]
@@ -260,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn sixteen_of_each_fit_between_console_and_provider_and_share_the_permits() {
+    fn sixteen_of_each_fit_between_console_and_provider() {
         let most = r#"{"frontend":16,"logic":16,"sessions":16,"carts":16,"catalogue":16,"orders":16,"payments":16}"#;
         let blueprint: Blueprint = serde_json::from_str(most).unwrap();
         let nodes = planned(&blueprint, 16);
@@ -268,6 +284,5 @@ mod tests {
         let ports: BTreeSet<_> = PublicPorts::new(8080, 16).all().collect();
         assert_eq!(ports.len(), 17);
         assert!(!ports.contains(&8090) && ports.last() == Some(&8099));
-        assert_eq!(option(node(&nodes, "payments-16"), "--permits"), "3");
     }
 }

@@ -37,6 +37,7 @@ pub(crate) async fn run(options: UpOptions) -> anyhow::Result<()> {
     checks::ports_are_free(&public).await?;
     database.reachable().await?;
     let secret = checks::secret(&dir)?;
+    checks::webhook_secret(&dir)?;
     let inner = checks::free_ports(plan::inner_ports_needed(&blueprint), &public)?;
 
     let cluster = Cluster::new(plan::plan(&blueprint, &public, &inner, &dir, &database), dir.clone())?;

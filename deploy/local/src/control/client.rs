@@ -13,14 +13,19 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// `trestle status`.
 pub(crate) async fn status(dir: &Path, json: bool) -> anyhow::Result<()> {
-    let answer = ask(dir, Method::GET, "status", |request| request).await?;
-    let status: Status = answer.json().await.context("the supervisor's answer cannot be read")?;
+    let status = nodes(dir).await?;
     if json {
         output::say(&serde_json::to_string(&status)?);
     } else {
         output::say(&output::table(&status.nodes));
     }
     Ok(())
+}
+
+/// The nodes of a running shop.
+pub(crate) async fn nodes(dir: &Path) -> anyhow::Result<Status> {
+    let answer = ask(dir, Method::GET, "status", |request| request).await?;
+    answer.json().await.context("the supervisor's answer cannot be read")
 }
 
 /// `trestle kill`, `pause`, `resume`.

@@ -96,13 +96,21 @@ pub(super) fn free_ports(count: usize, public: &PublicPorts) -> anyhow::Result<V
 
 /// The secret that nodes show each other: made once, so that it outlives restarts.
 pub(super) fn secret(dir: &DataDir) -> anyhow::Result<Secret> {
-    let path = dir.secret();
+    kept(&dir.secret())
+}
+
+/// The secret that the provider signs its events with: another one, since the provider is not ours.
+pub(super) fn webhook_secret(dir: &DataDir) -> anyhow::Result<Secret> {
+    kept(&dir.webhook_secret())
+}
+
+fn kept(path: &Path) -> anyhow::Result<Secret> {
     let shown = path.display();
     if !path.exists() {
         let text = format!("{}\n", Seams::system().token());
-        write_private(&path, &text).with_context(|| format!("--data: cannot write {shown}"))?;
+        write_private(path, &text).with_context(|| format!("--data: cannot write {shown}"))?;
     }
-    let text = std::fs::read_to_string(&path).with_context(|| format!("--data: cannot read {shown}"))?;
+    let text = std::fs::read_to_string(path).with_context(|| format!("--data: cannot read {shown}"))?;
     Secret::new(text.trim()).map_err(|error| anyhow::anyhow!("{shown}: {error}, or delete the file"))
 }
 
@@ -119,6 +127,7 @@ mod tests {
         let made = secret(&dir).unwrap();
         assert_eq!(made.expose().len(), 64);
         assert_eq!(secret(&dir).unwrap(), made);
+        assert_ne!(webhook_secret(&dir).unwrap(), made);
         assert_eq!(std::fs::metadata(dir.secret()).unwrap().permissions().mode() & 0o777, 0o600);
         std::fs::write(dir.secret(), "short").unwrap();
         assert!(secret(&dir).unwrap_err().to_string().contains("cluster.secret"));
