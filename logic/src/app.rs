@@ -38,7 +38,7 @@ pub struct Options {
     /// Folder that receipts are written to, one file an event; made if it is not there.
     #[arg(long, env = "TRESTLE_MAILBOX", default_value = "mailbox", value_name = "DIR")]
     pub mailbox: PathBuf,
-    /// Mail relay that receipts are sent to as well, by plain SMTP: smtp://host:port
+    /// Mail relay that receipts are sent to as well, by plain SMTP: smtp://host:port. It must take 8BITMIME.
     #[arg(long, env = "TRESTLE_SMTP", value_name = "URI")]
     pub smtp: Option<SmtpUri>,
     /// Pause between two comparisons of the provider's ledger with ours, in seconds; differences wait for a person in

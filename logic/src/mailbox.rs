@@ -147,6 +147,7 @@ mod tests {
                             "354 go on\r\n"
                         }
                         (None, "QUIT") => break,
+                        (None, hello) if hello.starts_with("EHLO") => "250-relay\r\n250 8BITMIME\r\n",
                         (None, _) => "250 fine\r\n",
                     };
                     write.write_all(answer.as_bytes()).await.unwrap();
