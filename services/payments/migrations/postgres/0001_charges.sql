@@ -54,6 +54,12 @@ CREATE TABLE permit_shares (
     CHECK (free_at_ms >= lease_until_ms)
 );
 
+-- One row, locked by whoever leases shares: so that all of them take turns, also when the shares are laid out.
+CREATE TABLE permit_turn (
+    turn BIGINT NOT NULL PRIMARY KEY CHECK (turn = 1)
+);
+INSERT INTO permit_turn (turn) VALUES (1);
+
 -- The nodes that lease shares, and how many each wants: so that none takes all while another waits.
 CREATE TABLE permit_nodes (
     holder     TEXT COLLATE "C" NOT NULL PRIMARY KEY,

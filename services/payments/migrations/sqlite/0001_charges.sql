@@ -54,6 +54,12 @@ CREATE TABLE permit_shares (
     CHECK (free_at_ms >= lease_until_ms)
 ) STRICT;
 
+-- One row, locked by whoever leases shares: so that all of them take turns, also when the shares are laid out.
+CREATE TABLE permit_turn (
+    turn INTEGER NOT NULL PRIMARY KEY CHECK (turn = 1)
+) STRICT;
+INSERT INTO permit_turn (turn) VALUES (1);
+
 -- The nodes that lease shares, and how many each wants: so that none takes all while another waits.
 CREATE TABLE permit_nodes (
     holder     TEXT NOT NULL PRIMARY KEY,

@@ -9,10 +9,10 @@ use std::{sync::Arc, time::Duration};
 
 use contract::{
     CallError, Money, NoKey, RequestId,
-    payments::{ChargeRefusal, ChargeStatus, CloseRefusal},
+    payments::{Attest, AttestRefusal, ChargeRefusal, ChargeStatus, CloseRefusal, Evidence, Inspect, Observe},
 };
 use payments::{
-    Limits,
+    Limits, Window,
     store::{ChargeStore as _, Decision, Intent},
 };
 use tokio::task::JoinSet;
@@ -213,4 +213,56 @@ async fn without_an_intent_on_record_nothing_is_sent() {
         shop.client.call(&contract::payments::Close { operation: operation(1), evidence: None }, NoKey).await,
         Ok(())
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_that_is_too_long_is_refused_before_anything_is_sent() {
+    let window = Window { window_s: 3_600, ..LIMITS.window };
+    let shop = Harness::start(1, Limits { window, ..LIMITS }).await;
+    assert_eq!(shop.charge(&charge(1)).await, Err(CallError::Refused(ChargeRefusal::WindowTooLong)));
+    assert_eq!(
+        (shop.provider.calls(), shop.client.call(&Inspect { operation: operation(1) }, NoKey).await),
+        (0, Ok(None))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_persons_word_and_the_providers_event_decide_once() {
+    let shop = Harness::start(2, LIMITS).await;
+    shop.provider.next([Step::Unknown, Step::Unknown]);
+    pending(&shop.charge(&charge(1)).await);
+    let observe =
+        |amount| Observe { operation: operation(1), provider_id: "ch_1".to_owned(), amount: Money::gbp(amount) };
+    assert_eq!(shop.client.call(&observe(1), NoKey).await, Ok(false), "another amount");
+    assert_eq!(shop.client.call(&observe(1299), NoKey).await, Ok(true));
+    assert_eq!(shop.client.call(&observe(1299), NoKey).await, Ok(false));
+    assert_eq!(shop.charge(&charge(1)).await, charged("ch_1"));
+
+    let evidence = Evidence { operator: "ada".to_owned(), note: "seen in the console".to_owned() };
+    let attest =
+        |n, id: &str| Attest { operation: operation(n), provider_id: id.to_owned(), evidence: evidence.clone() };
+    let refused = |why| Err(CallError::Refused(why));
+    assert_eq!(shop.client.call(&attest(2, "ch_2"), NoKey).await, refused(AttestRefusal::NoIntent));
+    pending(&shop.charge(&charge(2)).await);
+    for _ in 0..2 {
+        assert_eq!(shop.client.call(&attest(2, "ch_2"), NoKey).await, Ok(()));
+    }
+    assert_eq!(shop.client.call(&attest(2, "ch_3"), NoKey).await, refused(AttestRefusal::DecidedOtherwise));
+    assert_eq!(shop.charge(&charge(2)).await, charged("ch_2"));
+    let nameless = Attest { evidence: Evidence { operator: String::new(), note: "x".to_owned() }, ..attest(2, "ch_2") };
+    assert!(matches!(shop.client.call(&nameless, NoKey).await, Err(CallError::NotExecuted(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_was_given_up_keeps_its_permit_until_the_provider_must_have_ended() {
+    let limits = Limits { permits: 1, provider_timeout: Duration::from_millis(50), ..LIMITS };
+    let shop = Harness::start(1, limits).await;
+    shop.provider.next([Step::ChargeThenHang]);
+    let started = tokio::time::Instant::now();
+    assert!(pending(&shop.charge(&charge(1)).await).contains("no answer"));
+    assert_eq!(shop.figure("trestle_provider_permits_in_use"), 1);
+    let hurried = shop.charge_within(&charge(2), Duration::from_millis(200)).await;
+    assert!(pending(&hurried).contains("permits"), "{hurried:?}");
+    assert_eq!(shop.charge(&charge(2)).await, charged("ch_2"));
+    assert!(started.elapsed() >= Duration::from_secs(1), "the provider may work on a call for a second");
 }

@@ -1,5 +1,5 @@
-//! The shares of the permits in a relational database. All requests for shares take turns: each locks every row of the
-//! table, in order, before it judges.
+//! The shares of the permits in a relational database. All requests for shares take turns: each locks one row before
+//! it reads. The rows of the shares would not do: a table that is being laid out has none to lock.
 
 use async_trait::async_trait;
 use store::{Database, Link, StoreError, sql};
@@ -13,8 +13,9 @@ const FORGET_MS: i64 = 600_000;
 impl SqlCharges {
     async fn lease_once(&self, ask: &Ask) -> Result<Leased, StoreError> {
         let mut tx = self.0.begin().await?;
+        let _turn: (i64,) = tx.one(sql("SELECT turn FROM permit_turn FOR UPDATE")).await?;
         enter(&mut tx, ask).await?;
-        let select = "SELECT share, size, holder, free_at_ms FROM permit_shares ORDER BY share FOR UPDATE";
+        let select = "SELECT share, size, holder, free_at_ms FROM permit_shares ORDER BY share";
         let rows: Vec<(i64, i64, Option<String>, i64)> = tx.all(sql(select)).await?;
         // Read after the lock: time that went by waiting for it has gone by for every lease.
         let now_ms = now_ms(&mut tx).await?;
@@ -63,7 +64,6 @@ async fn lay_out(tx: &mut Link, sizes: &[i64]) -> Result<(), StoreError> {
     tx.execute(sql("DELETE FROM permit_shares")).await?;
     tx.execute(sql("DELETE FROM permit_nodes WHERE seen_at_ms < now_ms() - $1").bind(FORGET_MS)).await?;
     for (share, size) in (1_i64..).zip(sizes) {
-        // Two nodes that start together meet in the first row, and the second one is run again.
         let insert =
             "INSERT INTO permit_shares (share, size, holder, lease_until_ms, free_at_ms) VALUES ($1, $2, NULL, 0, 0)";
         tx.execute(sql(insert).bind(share).bind(*size)).await?;
