@@ -1,6 +1,13 @@
 //! L0: the checkout protocol of our chain of owners as a model, its whole space explored, and a variant for every rule
-//! that must turn out to be needed. What the model stands for, and where it abstracts: `docs/exactly-once.md`.
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+//! that must turn out to be needed.
+//!
+//! One client key, one product. Every process may crash in any step, any number of times, and every request between our
+//! tiers may be lost, late, doubled or overtaken, so none of these is counted. Counted are what the client sends, what
+//! the gateways send, and the nodes; `TRESTLE_PROOF=nightly` has one more node and one more request of the client.
+//!
+//! Where it abstracts: `accepted` and `needs_attention` are one state, as they are to every guard. A lease may lapse at
+//! any time. All clocks are one, of three values: the window is open, over, or so long over that the provider forgets.
+//! A transaction is one step. Permits, refunds, carts, the expiry of keys and the receipt are not in it.
 
 mod model;
 mod owners;
@@ -21,6 +28,9 @@ use crate::{
     model::Checkout,
     variant::{Size, Variant},
 };
+
+/// Fewer reachable states mean that something can happen no more.
+const STATES_MIN: usize = 140_000;
 
 /// What the checker found.
 struct Found {
@@ -51,8 +61,7 @@ fn explore(variant: Variant, size: Size) -> Found {
         properties => HasDiscoveries::AllOf(properties.iter().copied().collect()),
     };
     let model = Checkout { variant, size };
-    let checker = model.checker().threads(2).finish_when(until);
-    let checker = checker.spawn_bfs().join();
+    let checker = model.checker().threads(2).finish_when(until).spawn_bfs().join();
     let found = checker.discoveries();
     let (mut violated, mut story) = (Vec::new(), String::new());
     for (name, path) in &found {
@@ -78,7 +87,7 @@ fn the_protocol_holds_in_its_whole_space() {
         println!("{}", row(variant, &found, if found.violated.is_empty() { "holds" } else { "VIOLATED" }));
         assert!(found.violated.is_empty(), "{}: {}", variant.name, found.story);
         assert!(found.missed.is_empty(), "{}: the model never gets to: {:?}", variant.name, found.missed);
-        assert!(found.states > 100_000, "{}: {} states: the model has shrunk", variant.name, found.states);
+        assert!(found.states >= STATES_MIN, "{}: {} states: the model has shrunk", variant.name, found.states);
     }
 }
 

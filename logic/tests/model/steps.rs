@@ -134,9 +134,7 @@ impl Checkout {
             Worker::Opening => {
                 self.open(state, worker);
                 let mine = state.row.op == worker && (state.row.driver == Some(worker) || !self.world().lease);
-                if state.row.phase == Phase::Open && mine {
-                    reserving(state, worker, worker);
-                } else if self.is(Mutant::LoserDrives) {
+                if state.row.phase == Phase::Open && mine || self.is(Mutant::LoserDrives) {
                     reserving(state, worker, worker);
                 } else {
                     answer_client(state, worker);
