@@ -47,6 +47,14 @@ BEGIN;
 INSERT INTO payments.charges (operation, amount_minor, currency, token_hash, not_after_ms, state, provider_id, decline_code, attempts, maybe_sent, created_at_ms, changed_at_ms) VALUES ('01999999-0000-7000-8000-' || :op, 1299, 'GBP', :fingerprint, 9000000000000, 'charged', 'ch_01999999-0000-7000-8000-' || :op, NULL, 0, 0, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT), CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)) ON CONFLICT (operation) DO UPDATE SET state = excluded.state, provider_id = excluded.provider_id, decline_code = excluded.decline_code, changed_at_ms = excluded.changed_at_ms WHERE charges.state = 'intended';
 COMMIT;
 
+-- the provider's webhook, by way of frontend and logic: payments knows already, and orders has nothing to hurry
+BEGIN;
+SELECT state, amount_minor, currency, token_hash, not_after_ms, attempts, maybe_sent, provider_id, decline_code, operator, note FROM payments.charges WHERE operation = '01999999-0000-7000-8000-' || :op FOR UPDATE;
+ROLLBACK;
+BEGIN;
+UPDATE orders.operations SET next_try_at_ms = CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) WHERE id = '01999999-0000-7000-8000-' || :op AND state IN ('accepted', 'needs_attention') AND next_try_at_ms > CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT);
+COMMIT;
+
 -- orders: state, answer and events in one transaction
 BEGIN;
 SELECT id, principal, fingerprint, version, state, snapshot, payment, created_at_ms, not_after_ms, attempts, reason, attention_since_ms, driver, lease_until_ms, answer, ended_at_ms, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS now_ms FROM orders.operations WHERE id = '01999999-0000-7000-8000-' || :op FOR UPDATE;
