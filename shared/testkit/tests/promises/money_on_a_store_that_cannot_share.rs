@@ -7,5 +7,5 @@ fn open(memory_of_one_node: impl OrderStore + 'static) -> Orders {
 }
 
 fn main() {
-    let _ = orders::store::SqliteOrders::open;
+    let _ = orders::store::SqlOrders::open;
 }
