@@ -84,7 +84,7 @@ impl Script {
         let principal = PrincipalId(Uuid::from_u128(7));
         self.reply::<sessions::Lookup>(Session { principal, account: None, expires_at_ms: i64::MAX, revoked: false });
         self.reply::<orders::Find>(Found::Nothing);
-        let line = CartLine { sku: sku(), quantity: 1, ops: vec![OpId::new(cart(), KEY)] };
+        let line = CartLine { sku: sku(), quantity: 1, ops: vec![OpId::new(cart(), "the-add-of-emma-17")] };
         self.reply::<carts::View>(CartContents { epoch: 1, lines: vec![line] });
         self.reply::<catalogue::Products>(vec![product()]);
         self.reply::<orders::Open>(orders::Opened::Claimed(open_checkout()));
