@@ -220,78 +220,86 @@ fn change(live: SessionId, sku: Option<&Sku>) -> Result<CartView, CallError<Chan
 }
 
 fn ops(fake: Fake) -> Ops<Fake> {
-    Ops::new(fake)
-        .serve(async |fake: Fake, op: shop::Products, _: Repeatable| -> Outcome<shop::Products> {
-            fake.note(&op, None);
-            if op.after.as_deref() == Some("nonsense") {
-                return Err(CallError::Refused(ListRefusal::BadCursor));
-            }
-            Ok(ProductPage { items: vec![product("emma".parse().unwrap())], next: Some("20".to_owned()) })
-        })
-        .serve(async |fake: Fake, op: shop::ShowProduct, _: Repeatable| -> Outcome<shop::ShowProduct> {
-            fake.note(&op, None);
-            match op.sku.as_str() {
-                "emma" => Ok(product(op.sku)),
-                _ => Err(CallError::Refused(NotFound::NotFound)),
-            }
-        })
-        .serve(async |fake: Fake, op: shop::Viewed, _| -> Outcome<shop::Viewed> {
-            fake.note(&op, None);
-            Ok(())
-        })
-        .serve(async |fake: Fake, op: shop::Register, _: Repeatable| -> Outcome<shop::Register> {
-            fake.note(&op, None);
-            match op.email.as_str() {
-                "taken@example.org" => Err(CallError::Refused(RegisterRefusal::EmailTaken)),
-                _ => Ok(Account { id: op.account, email: op.email }),
-            }
-        })
-        .serve(async |fake: Fake, op: shop::Login, _: Repeatable| -> Outcome<shop::Login> {
-            fake.note(&op, None);
-            match op.password.0.as_str() {
-                "wrong password" => Err(CallError::Refused(LoginRefusal::WrongCredentials)),
-                "one too many" => Err(CallError::Refused(LoginRefusal::Throttled { retry_after_s: 8 })),
-                _ => Ok(session(Some(Account { id: PrincipalId(Uuid::from_u128(2)), email: op.email }))),
-            }
-        })
-        .serve(async |fake: Fake, op: shop::OpenSession, _: Repeatable| -> Outcome<shop::OpenSession> {
-            fake.note(&op, None);
-            Ok(session(None))
-        })
-        .serve(async |_: Fake, op: shop::WhoAmI, _: Repeatable| -> Outcome<shop::WhoAmI> {
-            if is_live(op.session) { Ok(session(None)) } else { Err(CallError::Refused(NoSession::Unauthenticated)) }
-        })
-        .serve(async |fake: Fake, op: shop::Logout, _: Repeatable| -> Outcome<shop::Logout> {
-            fake.note(&op, None);
-            Ok(())
-        })
-        .serve(async |_: Fake, op: shop::ShowCart, _: Repeatable| -> Outcome<shop::ShowCart> {
-            change(op.session, None).map_err(|error| error.map_refusal(|_| NoSession::Unauthenticated))
-        })
-        .serve(async |fake: Fake, op: shop::AddToCart, _: Repeatable| -> Outcome<shop::AddToCart> {
-            fake.note(&op, None);
-            change(op.session, Some(&op.sku))
-        })
-        .serve(async |fake: Fake, op: shop::SetLine, _: Repeatable| -> Outcome<shop::SetLine> {
-            fake.note(&op, None);
-            change(op.session, Some(&op.sku))
-        })
-        .serve(async |fake: Fake, op: shop::RemoveLine, _: Repeatable| -> Outcome<shop::RemoveLine> {
-            fake.note(&op, None);
-            change(op.session, Some(&op.sku))
-        })
-        .serve(checkout)
-        .serve(async |fake: Fake, op: shop::ProviderEvent, _: Repeatable| -> Outcome<shop::ProviderEvent> {
-            fake.note(&op, None);
-            Ok(())
-        })
-        .serve(async |fake: Fake, op: shop::Orders, _: Repeatable| -> Outcome<shop::Orders> {
-            fake.note(&op, None);
-            Ok(OrderPage { items: vec![order()], next: Some(order_id()) })
-        })
-        .serve(async |_: Fake, op: shop::ShowOrder, _: Repeatable| -> Outcome<shop::ShowOrder> {
-            if op.order == order_id() { Ok(order()) } else { Err(CallError::Refused(ShowOrderRefusal::NotFound)) }
-        })
+    own(public(Ops::new(fake)))
+}
+
+/// Serves what anybody may ask.
+fn public(ops: Ops<Fake>) -> Ops<Fake> {
+    ops.serve(async |fake: Fake, op: shop::Products, _: Repeatable| -> Outcome<shop::Products> {
+        fake.note(&op, None);
+        if op.after.as_deref() == Some("nonsense") {
+            return Err(CallError::Refused(ListRefusal::BadCursor));
+        }
+        Ok(ProductPage { items: vec![product("emma".parse().unwrap())], next: Some("20".to_owned()) })
+    })
+    .serve(async |fake: Fake, op: shop::ShowProduct, _: Repeatable| -> Outcome<shop::ShowProduct> {
+        fake.note(&op, None);
+        match op.sku.as_str() {
+            "emma" => Ok(product(op.sku)),
+            _ => Err(CallError::Refused(NotFound::NotFound)),
+        }
+    })
+    .serve(async |fake: Fake, op: shop::Viewed, _| -> Outcome<shop::Viewed> {
+        fake.note(&op, None);
+        Ok(())
+    })
+}
+
+/// Serves the operations on the customer's own things.
+fn own(ops: Ops<Fake>) -> Ops<Fake> {
+    ops.serve(async |fake: Fake, op: shop::Register, _: Repeatable| -> Outcome<shop::Register> {
+        fake.note(&op, None);
+        match op.email.as_str() {
+            "taken@example.org" => Err(CallError::Refused(RegisterRefusal::EmailTaken)),
+            _ => Ok(Account { id: op.account, email: op.email }),
+        }
+    })
+    .serve(async |fake: Fake, op: shop::Login, _: Repeatable| -> Outcome<shop::Login> {
+        fake.note(&op, None);
+        match op.password.0.as_str() {
+            "wrong password" => Err(CallError::Refused(LoginRefusal::WrongCredentials)),
+            "one too many" => Err(CallError::Refused(LoginRefusal::Throttled { retry_after_s: 8 })),
+            _ => Ok(session(Some(Account { id: PrincipalId(Uuid::from_u128(2)), email: op.email }))),
+        }
+    })
+    .serve(async |fake: Fake, op: shop::OpenSession, _: Repeatable| -> Outcome<shop::OpenSession> {
+        fake.note(&op, None);
+        Ok(session(None))
+    })
+    .serve(async |_: Fake, op: shop::WhoAmI, _: Repeatable| -> Outcome<shop::WhoAmI> {
+        if is_live(op.session) { Ok(session(None)) } else { Err(CallError::Refused(NoSession::Unauthenticated)) }
+    })
+    .serve(async |fake: Fake, op: shop::Logout, _: Repeatable| -> Outcome<shop::Logout> {
+        fake.note(&op, None);
+        Ok(())
+    })
+    .serve(async |_: Fake, op: shop::ShowCart, _: Repeatable| -> Outcome<shop::ShowCart> {
+        change(op.session, None).map_err(|error| error.map_refusal(|_| NoSession::Unauthenticated))
+    })
+    .serve(async |fake: Fake, op: shop::AddToCart, _: Repeatable| -> Outcome<shop::AddToCart> {
+        fake.note(&op, None);
+        change(op.session, Some(&op.sku))
+    })
+    .serve(async |fake: Fake, op: shop::SetLine, _: Repeatable| -> Outcome<shop::SetLine> {
+        fake.note(&op, None);
+        change(op.session, Some(&op.sku))
+    })
+    .serve(async |fake: Fake, op: shop::RemoveLine, _: Repeatable| -> Outcome<shop::RemoveLine> {
+        fake.note(&op, None);
+        change(op.session, Some(&op.sku))
+    })
+    .serve(checkout)
+    .serve(async |fake: Fake, op: shop::ProviderEvent, _: Repeatable| -> Outcome<shop::ProviderEvent> {
+        fake.note(&op, None);
+        Ok(())
+    })
+    .serve(async |fake: Fake, op: shop::Orders, _: Repeatable| -> Outcome<shop::Orders> {
+        fake.note(&op, None);
+        Ok(OrderPage { items: vec![order()], next: Some(order_id()) })
+    })
+    .serve(async |_: Fake, op: shop::ShowOrder, _: Repeatable| -> Outcome<shop::ShowOrder> {
+        if op.order == order_id() { Ok(order()) } else { Err(CallError::Refused(ShowOrderRefusal::NotFound)) }
+    })
 }
 
 /// The payment token says which answer is wanted.

@@ -1,6 +1,5 @@
 //! Two nodes and one database that lease the provider's permits from each other: both get work done, and together they never
 //! have more calls under way than the permits of the cluster.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on may panic, also in its helpers")]
 
 use std::{
     sync::{

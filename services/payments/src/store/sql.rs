@@ -194,6 +194,12 @@ impl ChargeStore for SqlCharges {
     }
 
     async fn sight(&self, sighting: &Sighting) -> Result<Sighted, StoreError> {
+        // Looked at without a transaction first: nearly always the provider's own answer came before, and what is decided
+        // stays decided.
+        let row = row::peek(&mut self.0.reader().await?, sighting.operation).await?;
+        if let Some(known) = row.map_or(Ok(None), |row| row.sighted(sighting))? {
+            return Ok(known);
+        }
         self.0.retrying(|| self.sight_once(sighting)).await
     }
 

@@ -27,7 +27,7 @@ impl Table {
         match judge(&self.shares, nodes, ask, now_ms) {
             Verdict::LayOut(sizes) => {
                 self.shares = laid_out(&sizes);
-                self.apply(ask, &nodes, now_ms)
+                self.apply(ask, nodes, now_ms)
             }
             Verdict::Change { back, take, leased } => {
                 for row in &mut self.shares {
