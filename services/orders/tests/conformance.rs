@@ -1,9 +1,12 @@
 //! The suite of `store/conformance.rs` on every back end.
 #![expect(clippy::unwrap_used, reason = "a test, also in its helpers")]
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use orders::store::{SqlOrders, conformance, conformance::Pair};
@@ -44,4 +47,19 @@ async fn simulated() {
         pair
     })
     .await;
+}
+
+/// T-10: in a process that has the bug, the suite must fail. Nothing to see in a build without `runtime/seeded-bugs`.
+#[test]
+fn seeded_bugs_of_the_stores_are_caught() {
+    let bugs = if runtime::bugs::BUILT_IN { &["greedy-reaper", "no-guard", "outbox-up-to-max"][..] } else { &[] };
+    for bug in bugs {
+        for store in ["sqlite", "simulated"] {
+            let mut suite = Command::new(std::env::current_exe().unwrap());
+            let output = suite.args(["--exact", store, "--nocapture"]).env("TRESTLE_BUG", bug).output().unwrap();
+            let told = String::from_utf8_lossy(&output.stderr);
+            let panicked = told.lines().find(|line| line.contains("panicked at") && line.contains("conformance/"));
+            assert!(!output.status.success() && panicked.is_some(), "{store}: {bug} was not caught: {told}");
+        }
+    }
 }

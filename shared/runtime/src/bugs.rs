@@ -19,6 +19,9 @@ pub const BUGS: &[(&str, &str)] = &[
     ("permits-not-held", "a permit is given back when the caller gives up, though the provider still works"),
 ];
 
+/// Whether they are in this build. Tests that wait to see one ask, because a build without them has none to show.
+pub const BUILT_IN: bool = cfg!(feature = "seeded-bugs");
+
 /// Whether a seeded bug is switched on: by `TRESTLE_BUG=name`, or on this thread by [`with`].
 #[cfg(not(feature = "seeded-bugs"))]
 #[must_use]

@@ -106,9 +106,14 @@ async fn log_attempt(tx: &mut Link, row: &Row, reason: &str) -> Result<(), Store
 }
 
 pub(super) async fn nudge(db: &Database, request: &Nudge) -> Result<(), StoreError> {
-    let nudge = format!(
-        "UPDATE operations SET next_try_at_ms = now_ms() WHERE id = $1 AND {OPEN} AND next_try_at_ms > now_ms()"
-    );
+    let waits = format!("id = $1 AND {OPEN} AND next_try_at_ms > now_ms()");
+    // Looked at without a transaction first: each charge is told of, and nearly always its driver was told before.
+    let any = format!("SELECT EXISTS (SELECT 1 FROM operations WHERE {waits})");
+    let (any,): (bool,) = db.reader().await?.one(sql(any).bind(request.operation.to_string())).await?;
+    if !any {
+        return Ok(());
+    }
+    let nudge = format!("UPDATE operations SET next_try_at_ms = now_ms() WHERE {waits}");
     let mut tx = db.begin().await?;
     tx.execute(sql(nudge).bind(request.operation.to_string())).await?;
     Database::commit(tx).await
