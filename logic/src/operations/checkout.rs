@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use contract::Once;
 use contract::{
-    CallError, NoKey, OperationId, Outcome, RequestId,
+    CallError, NoKey, OpId, OperationId, Outcome, RequestId,
     carts::{CartContents, View},
     orders::{Answer, Driver, Find, Found, Open, OpenRefusal, Opened, OrderState, Snapshot, Take, Taken},
     session::Session,
@@ -99,7 +99,7 @@ async fn open(
     key: RequestId,
     opened: &watch::Sender<Option<OperationId>>,
 ) -> Outcome<Checkout> {
-    let snapshot = freeze(app, &request, &session).await?;
+    let snapshot = freeze(app, &request, &session, &key).await?;
     let driver = Driver(app.node.seams.uuid());
     let proposal = Open {
         principal: session.principal,
@@ -127,9 +127,14 @@ async fn open(
 }
 
 /// What the customer agreed to, or why there is nothing to agree to.
-async fn freeze(app: &App, request: &Checkout, session: &Session) -> Result<Snapshot, Refused> {
+async fn freeze(app: &App, request: &Checkout, session: &Session, key: &RequestId) -> Result<Snapshot, Refused> {
     let cart = cart_of(session);
     let contents = app.carts.call(&View { cart }, NoKey).await.map_err(CallError::widen)?;
+    // The key of a change of this very cart stands for that change (IK-3). What has left the cart it does not know.
+    let change = OpId::new(cart, key.as_str());
+    if contents.lines.iter().any(|line| line.ops.contains(&change)) {
+        return Err(CallError::Refused(CheckoutRefusal::KeyReused));
+    }
     let priced = app.prices.lines_now(&contents).await.map_err(CallError::widen);
     let (lines, total) = priced?;
     if lines.is_empty() {

@@ -17,7 +17,7 @@ mod sql;
 
 #[cfg(feature = "simulation")]
 pub use simulated::SimulatedCatalogue;
-pub use sql::SqlCatalogue;
+pub use sql::{MIGRATIONS, SqlCatalogue};
 
 /// A product with its place in the shop's order.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -22,7 +22,8 @@ use store::{
 use super::{Level, Placed, ProductStore, StockStore};
 use crate::NewProduct;
 
-static MIGRATIONS: Migrations =
+/// The tables, for whoever opens the same database.
+pub static MIGRATIONS: Migrations =
     Migrations { sqlite: sqlx::migrate!("migrations/sqlite"), postgres: sqlx::migrate!("migrations/postgres") };
 
 /// A catalogue in a relational database. Clones share its connections.
