@@ -105,7 +105,35 @@ impl<'a> Book<'a> {
             let row = row.or_else(|| rows.first().filter(|_| !shared.contains(key)).copied());
             cases.push(case(session, key, all, row, &polls));
         }
+        by_elimination(&mut cases, &shared, &by_key, &principals);
         Self { evidence, cases, new, by_id, principals, shared }
+    }
+}
+
+/// Of a key that several sessions used, a session that was never told anything is nobody to the databases. The rows that are
+/// left over are those sessions' rows, if there are not more of them than sessions.
+fn by_elimination<'a>(
+    cases: &mut [Case<'a>],
+    shared: &BTreeSet<&'a str>,
+    by_key: &BTreeMap<&'a str, Vec<&'a Operation>>,
+    principals: &BTreeMap<&'a str, &'a str>,
+) {
+    for key in shared {
+        let (mut open, mut taken) = (Vec::new(), BTreeSet::new());
+        for case in cases.iter_mut().filter(|case| case.key == *key) {
+            match (case.row, &case.fate) {
+                (Some(row), _) => drop(taken.insert(row.id.as_str())),
+                (None, Fate::Unknown(None)) if !principals.contains_key(case.session) => open.push(case),
+                (None, _) => {}
+            }
+        }
+        let rows = by_key.get(key).into_iter().flatten();
+        let left: Vec<_> = rows.filter(|row| !taken.contains(row.id.as_str())).copied().collect();
+        if left.len() <= open.len() {
+            for (case, row) in open.into_iter().zip(left) {
+                case.row = Some(row);
+            }
+        }
     }
 }
 

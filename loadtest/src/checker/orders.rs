@@ -161,7 +161,11 @@ fn equation(book: &Book<'_>, by_reference: &BTreeMap<&str, usize>, findings: &mu
     let Numbers { orders, charges, acknowledged, recovered, .. } = *numbers;
     let equal = orders == charges && orders == acknowledged + recovered;
     findings.expect(Check::K4Equation, equal, || {
-        format!("orders {orders}, charges {charges}, acknowledged {acknowledged} + recovered {recovered}")
+        let nobodys = book.new.iter().filter(|row| row.is_paid() && !told.contains(row.id.as_str()));
+        let nobodys: Vec<_> = nobodys.map(|row| format!("{} of key {}", row.id, row.key)).take(5).collect();
+        format!(
+            "orders {orders}, charges {charges}, acknowledged {acknowledged} + recovered {recovered}; nobody's: {nobodys:?}"
+        )
     });
 }
 

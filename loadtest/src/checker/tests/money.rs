@@ -85,6 +85,15 @@ fn k4_orders_are_charges_are_what_customers_were_told() {
     twin.checkout("s6", "k6", 1, 400, refused(402, "declined", Some("o6")));
     twin.row("o6", "p6", "k6", "declined", "A", 1);
     passes(&twin);
+    // A stranger to the databases, who used another's key and was never answered: the row that is left over is theirs, and
+    // a second one is nobody's.
+    let mut twin = good();
+    twin.checkout("s7", "k1", 1, 700, Reply::Lost);
+    twin.row("o7", "p7", "k1", "completed", "A", 1);
+    assert_eq!(passes(&twin).numbers.recovered, 2);
+    let mut bad = twin;
+    bad.row("o8", "p8", "k1", "completed", "A", 1);
+    fails(&bad, Check::K4Equation, "nobody's: [");
 }
 
 #[test]
