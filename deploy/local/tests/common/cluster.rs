@@ -118,7 +118,7 @@ impl Drop for Shop {
 /// A port P such that P, P+1, P+10 and P+19 are free, at a place that differs between test processes and from call to
 /// call. Below 32,768: from there on the kernel hands ports to outgoing connections, and one of them could take ours
 /// before the node does.
-fn free_ports() -> u16 {
+pub(crate) fn free_ports() -> u16 {
     static TAKEN: AtomicU16 = AtomicU16::new(0);
     let place = u16::try_from(std::process::id() % 400).unwrap();
     let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
