@@ -162,6 +162,73 @@ fn links_in_documents_resolve() {
     none(&dead, "links and paths in documents lead somewhere");
 }
 
+/// What a line names in files of tests: tests as `[name](path.rs)`, and crash points as `[family.operation.where](path.rs)`.
+fn named_tests(line: &str) -> Vec<(&str, &str)> {
+    let links = line.match_indices("](").filter_map(|(at, _)| {
+        let (name, file) = (line[..at].rsplit('[').next()?, line[at + 2..].split(')').next()?);
+        let plain = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.".contains(c));
+        (plain && file.ends_with(".rs")).then_some((name, file))
+    });
+    links.collect()
+}
+
+/// Whether a test or crash point of this name is in the file. A case of a suite counts when the suite calls it: its own
+/// file, or the one above its folder.
+fn is_tested(path: &Path, name: &str) -> bool {
+    let Ok(text) = fs::read_to_string(path) else { return false };
+    if name.contains('.') {
+        return text.contains(&format!("\"{name}\""));
+    }
+    let is_end = |rest: &str| rest.starts_with(['(', '<']);
+    let declared = format!("fn {name}");
+    let Some((at, _)) = text.match_indices(&declared).find(|(at, _)| is_end(&text[at + declared.len()..])) else {
+        return false;
+    };
+    let above = text[..at].rsplit("\n\n").next().unwrap_or_default();
+    if above.lines().any(|line| ["#[test]", "#[tokio::test"].iter().any(|test| line.trim().starts_with(test))) {
+        return true;
+    }
+    let suites = [Some(path.to_owned()), path.parent().map(|folder| folder.with_extension("rs"))];
+    suites.iter().flatten().filter_map(|path| fs::read_to_string(path).ok()).any(|text| {
+        text.match_indices(&format!("{name}("))
+            .any(|(at, _)| !text[..at].ends_with("fn ") && !text[..at].ends_with('_'))
+    })
+}
+
+#[test]
+fn the_page_of_promises_names_tests_that_exist() {
+    let page = root().join("docs/exactly-once.md");
+    let text = fs::read_to_string(&page).unwrap();
+    let mut offenders = Vec::new();
+    for (name, file) in text.lines().flat_map(named_tests) {
+        if !is_tested(&page.parent().unwrap().join(file), name) {
+            offenders.push(format!("{file} has no test {name}"));
+        }
+    }
+    let bugs = fs::read_to_string(root().join("shared/runtime/src/bugs.rs")).unwrap();
+    let bugs: Vec<_> = bugs
+        .lines()
+        .filter_map(|line| line.strip_prefix("    (\"")?.split('"').next())
+        .map(|bug| format!("`{bug}`"))
+        .collect();
+    assert!(!bugs.is_empty(), "bugs.rs lists its bugs in another form");
+    let cases = (1..=25).map(|case| format!("E{case}"));
+    let promises: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("| P")?.split(' ').next()).collect();
+    let promises = (1..=promises.len().max(1)).map(|promise| format!("P{promise}"));
+    for row in cases.chain(bugs).chain(promises) {
+        let tests: Vec<_> = text
+            .lines()
+            .filter(|line| line.starts_with(&format!("| {row} |")))
+            .map(|line| named_tests(line).len())
+            .collect();
+        if tests.len() != 1 || tests[0] == 0 {
+            offenders
+                .push(format!("{row} has {} rows with {tests:?} tests; one row, and at least one test", tests.len()));
+        }
+    }
+    none(&offenders, "docs/exactly-once.md names tests that exist, for each promise, edge case and seeded bug");
+}
+
 #[test]
 fn every_operation_is_served() {
     let mut served: Vec<&str> = Vec::new();
