@@ -1,0 +1,213 @@
+//! What fails on the way: E11, E12, E13, E18, E19.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::mpsc,
+    task::JoinSet,
+    time::timeout,
+};
+
+use crate::{
+    cluster::Shop,
+    customer::Customer,
+    place::{BOOK, Place, bought_once, insist, order, orders, send, server, signal, slug, until_order},
+    proxy::Proxy,
+};
+
+const KEY: &str = "one-key-for-one-purchase";
+
+/// Which logic node drives is not to be seen from outside, so only one is awake when the checkout comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn e11_an_owner_that_wakes_too_late_finds_it_done() {
+    let place = Place::on_sqlite().await;
+    let shop = &place.shop;
+    let customer = &Customer::arrive(shop).await;
+    let total = &customer.add(BOOK, 1).await["total"].clone();
+    signal(shop, "pause", "logic-1");
+    let taken_over = async {
+        let order = until_order(shop, customer, "accepted").await;
+        assert!(charges(shop, &order).await <= 1);
+        // In the middle of the call to the provider, with its lease.
+        signal(shop, "pause", "logic-2");
+        signal(shop, "resume", "logic-1");
+        let successor = insist(shop, customer, KEY, "tok_slow", total).await;
+        assert_eq!(shop.node("logic-2")["state"], "paused", "the owner slept through all of it");
+        signal(shop, "resume", "logic-2");
+        successor
+    };
+    let (first, successor) =
+        tokio::join!(send(shop, 1, &customer.token, KEY, order("tok_slow", total).to_string()), taken_over);
+    // Its own frontend may have heard of it from the successor, or not at all.
+    let first = first.unwrap();
+    assert!(first.status != 201 || first.bytes == successor.bytes, "{}", first.text());
+    shop.until("both are awake", async || {
+        ["logic-1", "logic-2"].iter().all(|node| shop.node(node)["state"] == "ready")
+    })
+    .await;
+    for frontend in [1, 2, 1, 2] {
+        let again = customer.checkout_for(frontend, KEY, "tok_slow", total).await;
+        assert_eq!((again.status, again.replayed, &again.bytes), (201, true, &successor.bytes), "{}", again.text());
+    }
+    bought_once(shop, customer, total).await;
+    assert_eq!(shop.ledger().await.len(), 1);
+}
+
+async fn charges(shop: &Shop, order: &Value) -> usize {
+    crate::place::charges_of(shop, order).await.len()
+}
+
+/// The sweep: quick purchases are left after 0 to 59 ms, which is before, within and after every step; slow ones after
+/// 0 to 2.2 s, of which 2 s are within the call to the provider.
+#[tokio::test(flavor = "multi_thread")]
+async fn e12_a_client_that_hangs_up_at_any_moment_has_bought_once() {
+    let place = Place::on_sqlite().await;
+    let shop = &place.shop;
+    let quick = (0..60).map(|ms| ("tok_ok", Duration::from_millis(ms)));
+    let slow = (0..12).map(|step| ("tok_slow", Duration::from_millis(step * 200)));
+    let leavers = quick.chain(slow).map(async |(token, after)| {
+        let customer = Customer::arrive(shop).await;
+        let total = customer.add(BOOK, 1).await["total"].clone();
+        let body = order(token, &total).to_string();
+        // Dropping the call closes its connection.
+        let heard = timeout(after, send(shop, 1, &customer.token, KEY, body)).await.is_ok();
+        (customer, token, total, heard)
+    });
+    let mut left = Vec::new();
+    let leavers: Vec<_> = leavers.collect();
+    // A few at a time, so that a delay means about the same moment for each.
+    for some in in_groups(leavers, 6) {
+        left.extend(join_all(some).await);
+    }
+    let (mut unheard, mut done_alone) = (0, 0);
+    for (customer, token, total, heard) in &left {
+        // Nobody asks for it: it completes by itself if it ever came in.
+        let mut shown = Vec::new();
+        shop.until("what was begun is done", async || {
+            shown = orders(customer).await;
+            shown.iter().all(|order| order["state"] == "completed")
+        })
+        .await;
+        unheard += u32::from(!heard);
+        done_alone += u32::from(!heard && shown.len() == 1);
+        let bought = insist(shop, customer, KEY, token, total).await;
+        assert_eq!(bought.replayed, !shown.is_empty(), "a fresh one only if the first never came in");
+        bought_once(shop, customer, total).await;
+    }
+    assert_eq!(shop.ledger().await.len(), left.len());
+    println!("{} hung up, {unheard} before the answer; {done_alone} of these were bought without them", left.len());
+    assert!(done_alone >= 10 && done_alone < unheard, "the sweep is to cover both sides of the claim");
+}
+
+fn in_groups<T>(all: Vec<T>, size: usize) -> Vec<Vec<T>> {
+    let mut groups: Vec<Vec<T>> = Vec::new();
+    for item in all {
+        match groups.last_mut() {
+            Some(group) if group.len() < size => group.push(item),
+            _ => groups.push(vec![item]),
+        }
+    }
+    groups
+}
+
+/// Every third COMMIT of every family is made and its answer lost, while customers repeat until they know.
+#[tokio::test(flavor = "multi_thread")]
+async fn e13_commits_whose_answer_is_lost_are_found_again_on_postgresql() {
+    const CUSTOMERS: usize = 16;
+    let server = server().await;
+    let proxy = Proxy::to(server.port()).await;
+    let uri = server.uri().replace(&format!(":{}/", server.port()), &format!(":{}/", proxy.port));
+    let shop = &Shop::start_with(|up| _ = up.env("TRESTLE_DATABASE", &uri)).await;
+    let mut customers = Vec::new();
+    for _ in 0..CUSTOMERS {
+        let customer = Customer::arrive(shop).await;
+        let total = customer.add(BOOK, 1).await["total"].clone();
+        customers.push((customer, total));
+    }
+    proxy.lose_every(3);
+    let buying = customers.iter().map(async |(customer, total)| insist(shop, customer, KEY, "tok_ok", total).await);
+    let bought = join_all(buying).await;
+    let lost = proxy.lost();
+    proxy.lose_every(0);
+    for ((customer, total), bought) in customers.iter().zip(&bought) {
+        assert_eq!(customer.checkout_for(1, KEY, "tok_ok", total).await.bytes, bought.bytes);
+        bought_once(shop, customer, total).await;
+    }
+    assert_eq!(shop.ledger().await.len(), CUSTOMERS);
+    println!("{lost} commits lost their answer during {CUSTOMERS} purchases");
+    assert!(lost as usize >= CUSTOMERS, "only {lost} commits were lost");
+}
+
+/// The frontend works on 1,024 requests at a time. So many come, and their bodies do not.
+#[tokio::test(flavor = "multi_thread")]
+async fn e18_a_request_that_was_shed_runs_under_the_same_key() {
+    const REQUESTS: usize = 1_100;
+    let place = Place::on_sqlite().await;
+    let shop = &place.shop;
+    let customer = Customer::arrive(shop).await;
+    let total = customer.add(BOOK, 1).await["total"].clone();
+    let address = shop.url(1, "").replace("http://", "");
+    let head = format!(
+        "POST /api/session HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n"
+    );
+    let (shed, mut full) = mpsc::unbounded_channel();
+    let mut flood = JoinSet::new();
+    for _ in 0..REQUESTS {
+        let (address, head, shed) = (address.clone(), head.clone(), shed.clone());
+        flood.spawn(async move {
+            let mut connection = TcpStream::connect(address).await.unwrap();
+            connection.write_all(head.as_bytes()).await.unwrap();
+            let mut status = [0; 12];
+            let answered = connection.read_exact(&mut status).await.is_ok();
+            if answered && status.ends_with(b" 503") {
+                let _ = shed.send(());
+            }
+        });
+    }
+    full.recv().await.unwrap();
+    let refused = customer.checkout_for(1, KEY, "tok_ok", &total).await;
+    assert_eq!((refused.status, slug(&refused).as_str()), (503, "busy"), "{}", refused.text());
+    assert!(refused.json()["detail"].as_str().unwrap().contains("all the requests"), "{}", refused.text());
+    flood.shutdown().await;
+    shop.until("the frontend has room again", async || {
+        send(shop, 1, &customer.token, "short", String::new()).await.is_some_and(|answer| answer.status == 400)
+    })
+    .await;
+    assert_eq!((orders(&customer).await.len(), shop.ledger().await.len()), (0, 0), "nothing began");
+    let bought = customer.checkout_for(1, KEY, "tok_ok", &total).await;
+    assert_eq!((bought.status, bought.replayed), (201, false), "{}", bought.text());
+    bought_once(shop, &customer, &total).await;
+}
+
+async fn nothing_happens_without_the_store(place: &Place) {
+    let shop = &place.shop;
+    let customer = Customer::arrive(shop).await;
+    let total = customer.add(BOOK, 1).await["total"].clone();
+    place.take_orders_away().await;
+    for frontend in [1, 2] {
+        let down = customer.checkout_for(frontend, KEY, "tok_ok", &total).await;
+        assert_eq!(down.status, 503, "{}", down.text());
+        assert_eq!(down.json()["safe_new_key"], false, "{}", down.text());
+    }
+    assert_eq!(shop.ledger().await.len(), 0);
+    place.give_orders_back().await;
+    shop.until("the shop is well", async || shop.nodes().iter().all(|node| node["state"] == "ready")).await;
+    let bought = insist(shop, &customer, KEY, "tok_ok", &total).await;
+    assert!(!bought.replayed, "it was fresh: nothing had been left behind");
+    bought_once(shop, &customer, &total).await;
+    assert_eq!(shop.ledger().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e19_without_the_store_nothing_happens_on_sqlite() {
+    nothing_happens_without_the_store(&Place::on_sqlite().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e19_without_the_store_nothing_happens_on_postgresql() {
+    nothing_happens_without_the_store(&Place::on_postgresql().await).await;
+}
