@@ -9,9 +9,10 @@
 //! - A key is *outstanding* at a peer from before it is sent until the peer acknowledged it, so whatever happens in
 //!   between (the peer hangs, the caller hangs up) the background task sends it again. The set is bounded; where it
 //!   overflows, everything is sent again.
-//! - A peer that refuses the connection is down: it holds nothing, and copies everything from us before it is ready. It
-//!   is tried again on each write, since refusals are fast and it may be copying by now. A peer that does not answer is
-//!   *suspect*: one write waits [`ACK_WITHIN`] for it, later ones do not, until it answers the background task.
+//! - A peer that refuses the connection is down: most likely it holds nothing, and copies everything from us before it is
+//!   ready. If it lives all the same, whoever started without its copy takes it as soon as it answers. It is tried again
+//!   on each write, since refusals are fast and it may be copying by now. A peer that does not answer is *suspect*: one
+//!   write waits [`ACK_WITHIN`] for it, later ones do not, until it answers the background task.
 //! - A node first listens, then copies every peer's entries page by page, then is ready. A write meanwhile finds it
 //!   listening and is sent to it; a write before was applied before the copy began. A node that asks for a first page
 //!   is alive, so nobody is suspect then. A node that notices that it stood still (SIGSTOP, a sleeping machine) copies
@@ -31,7 +32,10 @@ mod tests;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -59,6 +63,8 @@ struct Inner<V: Join> {
     state: Mutex<State<V>>,
     peers: Arc<dyn Peers<V>>,
     seams: Seams,
+    /// Peers that this node has yet to copy since it started or stood still.
+    missed: AtomicUsize,
 }
 
 impl<V: Join> Clone for Replicated<V> {
@@ -94,7 +100,7 @@ impl<V: Join> Replicated<V> {
     #[must_use]
     pub fn new(seams: Seams, peers: Arc<dyn Peers<V>>, entries_max: usize) -> Self {
         let state = Mutex::new(State::new(entries_max, &peers.list()));
-        Self(Arc::new(Inner { state, peers, seams }))
+        Self(Arc::new(Inner { state, peers, seams, missed: AtomicUsize::new(0) }))
     }
 
     /// Copies what the peers have, sets the node ready, and keeps repairing and sweeping until the node stops.
@@ -182,8 +188,23 @@ impl<V: Join> Replicated<V> {
         self.lock().outstanding()
     }
 
+    /// How many peers this node has not copied: what only they have, it does not have. 0 once it has caught up.
+    #[must_use]
+    pub fn missed(&self) -> usize {
+        self.0.missed.load(Ordering::Relaxed)
+    }
+
     fn measure(&self, metrics: &Metrics) {
         let (meter, entries, keys) = (metrics.meter(), Arc::downgrade(&self.0), Arc::downgrade(&self.0));
+        let missed = Arc::downgrade(&self.0);
+        meter
+            .u64_observable_gauge("trestle_replicated_missed")
+            .with_description("peers that this node could not copy since it started or stood still")
+            .with_callback(move |gauge| {
+                let Some(inner) = missed.upgrade() else { return };
+                gauge.observe(u64::try_from(Self(inner).missed()).unwrap_or(u64::MAX), &[]);
+            })
+            .build();
         meter
             .u64_observable_gauge("trestle_replicated_entries")
             .with_description("entries held by this node")

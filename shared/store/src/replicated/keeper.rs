@@ -1,6 +1,6 @@
 //! What runs in the background: copying before the node is ready, repairing what peers missed, sweeping what is over.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use futures_util::future::join_all;
 use runtime::Readiness;
@@ -18,6 +18,8 @@ const BATCH_WITHIN: Duration = Duration::from_secs(1);
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// Pause before a silent peer is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// Pause before a peer that was not copied at the start is asked again.
+const MISSED_AGAIN: Duration = Duration::from_secs(1);
 /// Most batches to one peer in one round, so that one peer's walk does not hold up the others' repair.
 const BATCHES_PER_ROUND: usize = 200;
 /// How often entries that are over are dropped, and how many are looked at under one lock.
@@ -28,8 +30,9 @@ impl<V: Join> Replicated<V> {
     pub(super) async fn keep_fresh(self, readiness: Readiness) {
         loop {
             let fresh = async {
-                self.refill().await;
+                let missed = self.refill().await;
                 readiness.set_ready();
+                self.catch_up(missed).await;
                 std::future::pending::<()>().await;
             };
             // A copy during which we stood still is worth nothing: what we missed may lie before where it had got to.
@@ -58,22 +61,44 @@ impl<V: Join> Replicated<V> {
         }
     }
 
-    /// Copies every peer's entries. A peer that is down is skipped: it holds nothing. One that stays silent is waited
-    /// for, and skipped with a warning in the end, because a node that never gets ready helps nobody.
-    pub async fn refill(&self) {
+    /// Copies every peer's entries; returns the peers that could not be copied. A peer that is down is skipped, for it
+    /// most likely holds nothing. One that stays silent is waited for, and skipped with a warning in the end, because a
+    /// node that never gets ready helps nobody.
+    pub async fn refill(&self) -> Vec<String> {
         let started = Instant::now();
         let peers = self.0.peers.list();
-        join_all(peers.iter().map(|peer| self.refill_from(peer))).await;
+        let missed = self.copy(peers.clone()).await;
         let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(entries = self.len(), peers = peers.len(), took_ms, "copied from peers");
+        missed
     }
 
-    async fn refill_from(&self, peer: &str) {
+    /// Copies what was missed, once those peers answer: one that refused a connection may have lived all the same.
+    async fn catch_up(&self, mut missed: Vec<String>) {
+        while !missed.is_empty() {
+            sleep(MISSED_AGAIN).await;
+            let members = self.0.peers.list();
+            missed.retain(|peer| members.contains(peer));
+            missed = self.copy(missed).await;
+        }
+    }
+
+    async fn copy(&self, peers: Vec<String>) -> Vec<String> {
+        self.0.missed.store(peers.len(), Ordering::Relaxed);
+        let copied = join_all(peers.iter().map(|peer| self.refill_from(peer))).await;
+        let missed: Vec<_> =
+            peers.into_iter().zip(copied).filter_map(|(peer, copied)| (!copied).then_some(peer)).collect();
+        self.0.missed.store(missed.len(), Ordering::Relaxed);
+        missed
+    }
+
+    /// Whether everything was copied.
+    async fn refill_from(&self, peer: &str) -> bool {
         let (mut after, mut heard) = (None, Instant::now());
         loop {
             match within(BATCH_WITHIN, self.0.peers.page(peer, after.clone())).await {
                 Ok(page) => {
-                    let Some((last, _)) = page.last() else { return };
+                    let Some((last, _)) = page.last() else { return true };
                     after = Some(last.clone());
                     heard = Instant::now();
                     if let Err(error) = self.merge(page) {
@@ -81,13 +106,13 @@ impl<V: Join> Replicated<V> {
                     }
                 }
                 Err(PeerError::Down(reason)) => {
-                    tracing::info!(peer, reason, "not copying from this peer: it is down");
-                    return;
+                    tracing::debug!(peer, reason, "not copying from this peer yet: it is down");
+                    return false;
                 }
                 Err(PeerError::Silent(reason)) => {
                     if heard.elapsed() >= SILENCE_MAX {
-                        tracing::warn!(peer, reason, "not copying from this peer: it stays silent");
-                        return;
+                        tracing::warn!(peer, reason, "not copying from this peer yet: it stays silent");
+                        return false;
                     }
                     sleep(ASK_AGAIN).await;
                 }

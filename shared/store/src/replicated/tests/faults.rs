@@ -46,6 +46,21 @@ async fn a_write_alone_among_the_dead_is_acknowledged_at_once_and_copied_by_thos
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_peer_that_lives_but_refused_is_copied_as_soon_as_it_answers() {
+    let net = Net::new(1, 2);
+    let first = net.listen(0);
+    add(&first.data, 1, "request").await;
+    net.deafen(0, true);
+    let second = net.listen(1);
+    second.data.start(&second.node);
+    until(|| second.node.readiness.is_ready()).await;
+    assert_eq!((has(&second.data, 1, "request"), second.data.missed()), (false, 1));
+    net.deafen(0, false);
+    until(|| second.data.missed() == 0).await;
+    assert!(has(&second.data, 1, "request"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hung_peer_is_waited_for_once_and_repaired_afterwards() {
     let net = Net::new(1, 3);
     let nodes: Vec<_> = (0..3).map(|number| net.listen(number)).collect();

@@ -24,6 +24,8 @@ pub(super) struct Net {
 struct NetState {
     up: BTreeMap<String, Replicated<Cart>>,
     hung: BTreeSet<String>,
+    /// Live, and refuse connections all the same.
+    deaf: BTreeSet<String>,
     /// In 1,000: how many messages are lost before or after they arrive, and how many come again later.
     loss: u64,
     late: Vec<(String, Vec<(CartId, Cart)>)>,
@@ -87,6 +89,15 @@ impl Net {
         };
     }
 
+    pub(super) fn deafen(&self, number: usize, deaf: bool) {
+        let mut state = self.state.lock().unwrap();
+        if deaf {
+            state.deaf.insert(self.names[number].clone())
+        } else {
+            state.deaf.remove(&self.names[number])
+        };
+    }
+
     pub(super) fn lose(&self, loss: u64) {
         self.state.lock().unwrap().loss = loss;
     }
@@ -110,7 +121,7 @@ impl Net {
         self.pause(5).await;
         let (node, is_hung, loss) = {
             let state = self.state.lock().unwrap();
-            (state.up.get(peer).cloned(), state.hung.contains(peer), state.loss)
+            (state.up.get(peer).filter(|_| !state.deaf.contains(peer)).cloned(), state.hung.contains(peer), state.loss)
         };
         let node = node.ok_or_else(|| PeerError::Down("connection refused".to_owned()))?;
         if is_hung || self.chance(loss) {
