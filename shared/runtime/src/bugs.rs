@@ -5,7 +5,7 @@
 
 /// Every seeded bug: its name, and what the code then gets wrong.
 pub const BUGS: &[(&str, &str)] = &[
-    ("final-on-timeout", "the driver ends a checkout as declined when the provider gives no answer"),
+    ("final-on-timeout", "a charge counts as declined when the provider gives no answer"),
     ("no-guard", "orders are completed and refused whatever state they are in"),
     ("abandon-on-not-found", "a look-up that finds no charge ends the checkout without a charge"),
     ("late-resend", "a charge is sent again after the provider has forgotten its key"),
@@ -16,6 +16,7 @@ pub const BUGS: &[(&str, &str)] = &[
     ("outbox-up-to-max", "delivered events are forgotten by 'id <= max' instead of by exact id"),
     ("release-leaves-no-mark", "releasing what was never reserved leaves no mark, so a late reservation is taken"),
     ("close-while-maybe-sent", "a charge is closed though an attempt may have reached the provider"),
+    ("window-by-own-clock", "a charge is sent after its time, by a node whose clock is behind the database's (E20)"),
     ("permits-not-held", "a permit is given back when the caller gives up, though the provider still works"),
 ];
 
