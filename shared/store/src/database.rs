@@ -83,7 +83,7 @@ impl Database {
     pub async fn begin(&self) -> Result<Link, StoreError> {
         Ok(Link(match self {
             Self::Sqlite(file) => Inner::SqliteWrite(file.begin().await?),
-            Self::Postgres(pool) => Inner::PostgresWrite(pool.begin().await?),
+            Self::Postgres(pool) => Inner::PostgresWrite(postgres::begin(pool).await?),
         }))
     }
 

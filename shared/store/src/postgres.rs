@@ -7,7 +7,7 @@
 use std::{str::FromStr as _, time::Duration};
 
 use sqlx::{
-    Connection as _, PgPool,
+    Connection as _, PgPool, PgTransaction,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -56,6 +56,18 @@ pub(crate) async fn open(uri: &PostgresUri, schema: &str, migrations: &Migrator)
     // Nodes of a family start together; the migrator takes a lock in the database.
     migrations.run(&pool).await.map_err(|error| StoreError::NotExecuted(format!("{uri}: {error}")))?;
     Ok(pool)
+}
+
+/// Begins a transaction, to the end even if the caller gives up: sqlx forgets a BEGIN whose answer nobody waited for, and
+/// the connection would go back to the pool with a transaction open, for the next one to work in.
+pub(crate) async fn begin(pool: &PgPool) -> Result<PgTransaction<'static>, StoreError> {
+    let pool = pool.clone();
+    #[expect(clippy::disallowed_methods, reason = "ends by itself within the pool's and the server's time limits")]
+    let begun = tokio::spawn(async move { pool.begin().await });
+    match begun.await {
+        Ok(begun) => Ok(begun?),
+        Err(error) => Err(StoreError::NotExecuted(format!("the runtime ends: {error}"))),
+    }
 }
 
 /// Two nodes that make it at once: one of them sees the other's row in a unique index, and then the schema is there.

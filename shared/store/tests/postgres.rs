@@ -121,6 +121,30 @@ async fn a_node_works_again_after_the_server_was_restarted() {
     }
 }
 
+/// Callers hang up at any moment. What they leave is a connection like any other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_begin_that_nobody_waits_for_leaves_no_transaction() {
+    let server = Postgres::fast();
+    let (db, other) = (open(&server.uri()).await, open(&server.uri()).await);
+    let mut given_up = 0;
+    // The shortest come last: a transaction that began in time would end what an earlier one has left.
+    for micros in (0..200).rev() {
+        given_up += i32::from(tokio::time::timeout(Duration::from_micros(micros * 5), db.begin()).await.is_err());
+    }
+    assert!(given_up > 0, "no call was given up");
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'";
+    let mut left = i64::MAX;
+    // Less than the time after which the server itself ends what is idle.
+    for _ in 0..100 {
+        (left,) = other.reader().await.unwrap().one(sql(open)).await.unwrap();
+        if left == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(left, 0, "of {given_up} that were given up");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_without_an_answer_is_unknown_and_may_have_happened() {
     let server = Postgres::fast();
