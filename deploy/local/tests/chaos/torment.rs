@@ -13,6 +13,9 @@ use crate::cluster::free_ports;
 /// Time between two faults, on average.
 pub(crate) const KILL_EVERY: Duration = Duration::from_millis(700);
 
+/// How long each run must go without a fault of its own afterwards.
+const CONTROL: Duration = Duration::from_secs(4);
+
 /// What is asked for.
 pub(crate) struct Torment {
     pub(crate) seed: u64,
@@ -52,13 +55,16 @@ impl Torment {
         chaos.args(["chaos", "--seed", &self.seed.to_string(), "--faults", self.kinds]);
         chaos.args(["--duration", &format!("{}ms", self.duration.as_millis())]);
         chaos.args(["--kill-every", &format!("{}ms", KILL_EVERY.as_millis())]);
+        chaos.args(["--control", &format!("{}ms", CONTROL.as_millis())]);
         chaos.args(["--port", &free_ports().to_string(), "--trestle", env!("CARGO_BIN_EXE_trestle")]);
         chaos.arg("--json").arg(verdict.path());
         if let Some((uri, restart)) = &self.database {
             chaos.env("TRESTLE_DATABASE", uri).args(["--database-restart", restart]);
         }
+        // A run that fails keeps its data, which is of use only where that is a surprise.
+        let thrown_away = tempfile::tempdir().unwrap();
         if let Some(bug) = self.bug {
-            chaos.env("TRESTLE_BUG", bug);
+            chaos.env("TRESTLE_BUG", bug).env("TMPDIR", thrown_away.path());
         }
         let output = chaos.output().unwrap();
         let text = format!("{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
