@@ -16,10 +16,11 @@ const STYLE: &str = "\
 @media(prefers-color-scheme:dark){:root{--ink:#e6ecef;--soft:#9aa8b0;--grid:#333d42;--paper:#161b1e;--answered:#2f5a45;--bought:#5fc394;--phase:#465158}}
 body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);margin:2rem auto;max-width:1240px;padding:0 1rem}
 h1{font-size:1.5rem;margin:0 0 .3rem}p{margin:.3rem 0}.verdict{font-weight:700}.soft{color:var(--soft)}
-svg{width:100%;height:auto;margin:1rem 0;overflow:visible}svg text{fill:var(--soft);font:12px system-ui,sans-serif}
-.key span{display:inline-block;margin-right:1.2rem}.key i{display:inline-block;width:.8rem;height:.8rem;border-radius:2px;margin-right:.35rem;vertical-align:-1px}
+.wide{overflow-x:auto;margin:1rem 0}svg{display:block;width:100%;min-width:860px;height:auto}svg text{fill:var(--soft);font:12px system-ui,sans-serif}
+.soft{overflow-wrap:anywhere}.key span{display:inline-block;margin-right:1.2rem}.key i{display:inline-block;width:.8rem;height:.8rem;border-radius:2px;margin-right:.35rem;vertical-align:-1px}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}td,th{text-align:left;padding:.2rem .9rem .2rem 0;border-bottom:1px solid var(--grid);vertical-align:top}
-.bad{color:var(--silent);font-weight:600}";
+.n{text-align:right}.bad{color:var(--silent);font-weight:600}
+@media(max-width:600px){td,th{padding-right:.5rem;font-size:13px}td:last-child,th:last-child{padding-right:0}}";
 
 /// What the page says besides the picture.
 #[derive(Debug)]
@@ -40,29 +41,38 @@ pub(crate) fn render(words: &Words, bars: &[Bar], seconds: &[Second]) -> String 
         escape(&words.verdict),
         escape(&words.summary)
     );
-    page.push_str("<p class=\"key\">");
-    for (name, colour) in [
+    let answers = [
         ("bought", "bought"),
         ("other answers", "answered"),
         ("refused (429, 5xx)", "refused"),
         ("unanswered", "silent"),
-        ("kill -9", "kill"),
+    ];
+    let faults = [
+        ("kill -9 until ready again", "kill"),
         ("pause", "pause"),
         ("provider fault", "provider"),
         ("database restart", "database"),
-    ] {
-        let _ = write!(page, "<span><i style=\"background:var(--{colour})\"></i>{name}</span>");
-    }
-    page.push_str("</p>");
+    ];
+    // Two keys: both pictures have a red, and each has a meaning of its own.
+    key(&mut page, "Customers, each second", &answers);
+    key(&mut page, "Faults", &faults);
     picture(&mut page, bars, seconds);
-    page.push_str("<table><tr><th>Check<th>Says<th>Judged<th>Violations");
+    page.push_str("<table><tr><th>Check<th>Says<th class=\"n\">Judged<th class=\"n\">Violations");
     for (name, says, judged, violations) in &words.checks {
-        let class = if *violations > 0 { " class=\"bad\"" } else { "" };
+        let class = if *violations > 0 { "n bad" } else { "n" };
         let (name, says) = (escape(name), escape(says));
-        let _ = write!(page, "<tr><td>{name}<td>{says}<td>{judged}<td{class}>{violations}");
+        let _ = write!(page, "<tr><td>{name}<td>{says}<td class=\"n\">{judged}<td class=\"{class}\">{violations}");
     }
     page.push_str("</table></html>\n");
     page
+}
+
+fn key(page: &mut String, of: &str, colours: &[(&str, &str)]) {
+    let _ = write!(page, "<p class=\"key\"><span class=\"soft\">{of}:</span>");
+    for (name, colour) in colours {
+        let _ = write!(page, "<span><i style=\"background:var(--{colour})\"></i>{name}</span>");
+    }
+    page.push_str("</p>");
 }
 
 fn picture(page: &mut String, bars: &[Bar], seconds: &[Second]) {
@@ -75,7 +85,7 @@ fn picture(page: &mut String, bars: &[Bar], seconds: &[Second]) {
     let height = CHART_HEIGHT + 30.0 + lanes_height + 10.0;
     let _ = write!(
         page,
-        "<svg viewBox=\"0 0 {:.0} {height:.0}\" role=\"img\" aria-label=\"faults over time\">",
+        "<div class=\"wide\"><svg viewBox=\"0 0 {:.0} {height:.0}\" role=\"img\" aria-label=\"faults over time\">",
         LEFT + WIDTH
     );
     let step = WIDTH / count;
@@ -89,7 +99,7 @@ fn picture(page: &mut String, bars: &[Bar], seconds: &[Second]) {
             lay(page, bar, top, step, count);
         }
     }
-    page.push_str("</svg>");
+    page.push_str("</svg></div>");
 }
 
 /// A fault; at least wide enough to be seen.
@@ -179,7 +189,7 @@ mod tests {
         let page = render(&words, &bars, &seconds);
         assert!(page.contains("logic-1") && page.contains("carts-2") && page.contains("var(--pause)"));
         assert!(page.contains("second 0: 2 bought, 3 other answers, 1 refused, 1 unanswered"));
-        assert!(page.contains("&lt;b&gt;") && !page.contains("<b>") && page.contains("class=\"bad\">1"));
+        assert!(page.contains("&lt;b&gt;") && !page.contains("<b>") && page.contains("class=\"n bad\">1"));
         assert!(!page.contains("http"), "self-contained");
     }
 }
