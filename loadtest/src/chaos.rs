@@ -115,6 +115,7 @@ async fn session(options: &ChaosOptions, seed: u64, cluster: &Cluster) -> anyhow
     let sent = recorder.snapshot();
     let carts = sources.carts(&sent, &mut gaps).await;
     let ledger = sources.ledger().await?;
+    let calls_at_once = sources.calls_at_once().await?;
     let tricks = crowd.tricks.lock().map(|tricks| tricks.clone()).unwrap_or_default();
     let evidence = Evidence {
         carts,
@@ -125,6 +126,7 @@ async fn session(options: &ChaosOptions, seed: u64, cluster: &Cluster) -> anyhow
         phases,
         sometimes: sometimes(&nemesis.kinds, &bars, tricks),
         stale_ms: stale(&bars),
+        calls_at_once,
         attention_expected: false,
         gaps,
         sent,

@@ -17,6 +17,7 @@ pub(crate) mod linear;
 mod liveness;
 mod notify;
 mod orders;
+mod permits;
 mod stock;
 #[cfg(test)]
 mod tests;
@@ -49,12 +50,13 @@ pub(crate) enum Check {
     K13CallClass,
     K14Linearizable,
     K15Liveness,
+    Co16Permits,
     T4Sometimes,
     T7Control,
 }
 
 impl Check {
-    pub(crate) const ALL: [(Self, &'static str, &'static str); 17] = [
+    pub(crate) const ALL: [(Self, &'static str, &'static str); 18] = [
         (Self::K1Lost, "K1 lost", "every acknowledged key has one order"),
         (Self::K2Unexpected, "K2 unexpected", "every order and charge has an attempted key"),
         (Self::K3Duplicate, "K3 duplicate", "a key has at most one order, one charge, one reservation"),
@@ -74,6 +76,7 @@ impl Check {
             "claims and stock have an order of events that explains all answers",
         ),
         (Self::K15Liveness, "K15 liveness", "after the faults: 99.9 % success within 30 s, nothing stays open"),
+        (Self::Co16Permits, "CO-16 permits", "the provider never had more of the shop's calls at once than it allows"),
         (Self::T4Sometimes, "T4 sometimes", "each fault was met, and a checkout succeeded afterwards"),
         (Self::T7Control, "T7 control", "without faults nobody is left unknowing, and it is fast"),
     ];
@@ -114,6 +117,8 @@ pub(crate) struct Evidence {
     pub(crate) sometimes: Sometimes,
     /// When a node with carts stood still, and a while after: reads may be old then (milliseconds from and to).
     pub(crate) stale_ms: Vec<(u64, u64)>,
+    /// The most calls that the provider had at once since its start, as it counted itself.
+    pub(crate) calls_at_once: u64,
     /// Whether the scenario leaves work for people.
     pub(crate) attention_expected: bool,
     /// Evidence that could not be read; any makes a pass impossible.
@@ -197,6 +202,7 @@ pub(crate) fn judge(evidence: &Evidence) -> Judgement {
     cart::check(&book, &mut findings, &mut numbers);
     answers::check(&book, &mut findings);
     notify::check(&book, &mut findings);
+    permits::check(evidence, &mut findings);
     calls::check(&book, &mut findings);
     let mut gaps = evidence.gaps.clone();
     claims::check(&book, &mut findings, &mut gaps);

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     checker::history::Recorder,
     measure::{Stats, Step},
-    wire::{Ledger, Problem},
+    wire::{Ledger, Problem, ProviderStats},
 };
 
 /// Attempts of one call; a second bound next to the time, for answers that come back at once.
@@ -30,6 +30,7 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(5);
 /// Largest answer of the shop that is read.
 const BODY_BYTES_MAX: usize = 4 << 20;
 /// The ledger is unpaged: about 200 bytes a charge, so this is more than a million charges.
+const STATS_BYTES_MAX: usize = 64 << 10;
 const LEDGER_BYTES_MAX: usize = 256 << 20;
 
 /// One request; resent unchanged.
@@ -296,6 +297,13 @@ pub(crate) async fn read_ledger(http: &reqwest::Client, provider: &Url) -> anyho
     let body = bounded_body(response, LEDGER_BYTES_MAX).await?;
     ensure!(body.len() < LEDGER_BYTES_MAX, "the ledger is larger than {LEDGER_BYTES_MAX} bytes");
     serde_json::from_slice(&body).context("the ledger is not the documented JSON")
+}
+
+/// What the provider counted of its own work.
+pub(crate) async fn read_stats(http: &reqwest::Client, provider: &Url) -> anyhow::Result<ProviderStats> {
+    let response = http.get(provider.join("/stats")?).send().await?.error_for_status()?;
+    let body = bounded_body(response, STATS_BYTES_MAX).await?;
+    serde_json::from_slice(&body).context("the provider's counts are not the documented JSON")
 }
 
 /// The body, cut off at `bytes_max`: a cut body does not parse, which is the error the reader needs.

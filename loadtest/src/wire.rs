@@ -107,6 +107,12 @@ pub(crate) struct Ledger {
     pub(crate) charges: Vec<Charge>,
 }
 
+/// `GET /stats` of the provider.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ProviderStats {
+    pub(crate) max_in_flight: u64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,7 +20,7 @@ use crate::{
         dump::{Dump, Source},
         history::{Sent, What},
     },
-    client::{Call, Caller, Client, read_ledger},
+    client::{Call, Caller, Client, read_ledger, read_stats},
     measure::Step,
     seams,
     wire::{Cart, Charge},
@@ -45,6 +45,12 @@ impl Sources {
     pub(crate) async fn ledger(&self) -> anyhow::Result<Vec<Charge>> {
         let ledger = read_ledger(&self.http, &self.provider).await.context("the provider's ledger cannot be read")?;
         Ok(ledger.charges)
+    }
+
+    /// The most calls that the provider has had at once.
+    pub(crate) async fn calls_at_once(&self) -> anyhow::Result<u64> {
+        let stats = read_stats(&self.http, &self.provider).await.context("the provider's counts cannot be read")?;
+        Ok(stats.max_in_flight)
     }
 
     /// Waits until nothing is open and nothing is left to be done; how long that took, in milliseconds.

@@ -55,6 +55,16 @@ fn t4_a_fault_counts_only_if_something_worked_afterwards() {
 }
 
 #[test]
+fn co16_the_provider_never_had_more_calls_than_it_allows() {
+    let mut bad = good();
+    bad.0.calls_at_once = 51;
+    fails(&bad, Check::Co16Permits, "the provider had 51 calls at once");
+    let mut twin = good();
+    twin.0.calls_at_once = 50;
+    passes(&twin);
+}
+
+#[test]
 fn t7_without_faults_everybody_learns_and_it_is_fast() {
     let mut bad = good();
     bad.checkout("s7", "k7", 1, 13_500, Reply::HungUp);
