@@ -152,7 +152,9 @@ pub fn router(app: &App) -> Router {
 }
 
 fn too_much() -> Response {
-    Problem::new(Kind::Busy, "this node has all the requests it can work on").retry_after_s(1).into_response()
+    // Nothing was read, so nothing is known of the key: the same one may come again, a new one would be a new purchase.
+    let busy = Problem::new(Kind::Busy, "this node has all the requests it can work on").retry_after_s(1);
+    busy.keyed(None, false).into_response()
 }
 
 /// No route has this path.

@@ -167,7 +167,8 @@ async fn refused(app: &App, checkout: &OpenCheckout, refusal: ChargeRefusal) -> 
             Err(for_a_person("charge: the payments family knows this id with another body".to_owned()))
         }
         ChargeRefusal::WindowTooLong => Err(for_a_person(
-            "charge: its last time lies further ahead than the provider is known to remember keys; compare              --charge-window-s of orders and payments"
+            "charge: its last time lies further ahead than the provider is known to remember keys; compare \
+             --charge-window-s of orders and payments"
                 .to_owned(),
         )),
     }

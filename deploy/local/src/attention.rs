@@ -151,7 +151,8 @@ pub(crate) async fn reconcile(common: Common) -> anyhow::Result<()> {
     } else if differences == 0 {
         output::say("the provider's ledger and ours agree");
     } else {
-        output::say(&format!("{differences} differences; see `trestle attention list`"));
+        let noun = if differences == 1 { "difference" } else { "differences" };
+        output::say(&format!("{differences} {noun}; see `trestle attention list`"));
     }
     Ok(())
 }
