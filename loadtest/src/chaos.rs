@@ -114,19 +114,17 @@ async fn session(options: &ChaosOptions, seed: u64, cluster: &Cluster) -> anyhow
     let bars = timeline.bars();
     let sent = recorder.snapshot();
     let carts = sources.carts(&sent, &mut gaps).await;
-    let ledger = sources.ledger().await?;
-    let calls_at_once = sources.calls_at_once().await?;
     let tricks = crowd.tricks.lock().map(|tricks| tricks.clone()).unwrap_or_default();
     let evidence = Evidence {
         carts,
-        ledger,
+        ledger: sources.ledger().await?,
         ledger_before,
         before,
         dump: sources.dump(&cluster.data).await.context("the databases cannot be read")?,
         phases,
         sometimes: sometimes(&nemesis.kinds, &bars, tricks),
         stale_ms: stale(&bars),
-        calls_at_once,
+        calls_at_once: sources.calls_at_once().await?,
         attention_expected: false,
         gaps,
         sent,
