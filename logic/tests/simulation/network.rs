@@ -21,6 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{chance::Chance, counts::Counts};
 
+/// How late a message may come.
+pub(crate) const LATE_MAX: Duration = Duration::from_secs(9);
+
 /// One life of one process.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -191,7 +194,7 @@ impl Transport for Wire {
                 self.silence("the reply").await
             }
             Fate::Late => {
-                let late = Duration::from_millis(network.chance.between(500, 9_000));
+                let late = Duration::from_millis(network.chance.between(500, LATE_MAX.as_millis() as u64));
                 drop(self.deliver(address, request, late));
                 self.silence("the request, for now,").await
             }

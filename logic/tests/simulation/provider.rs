@@ -16,10 +16,13 @@ use contract::{Money, payments::Charge};
 use payments::provider::{Found, Provider, ProviderAnswer};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::sleep,
+    time::{Instant, sleep, sleep_until},
 };
 
-use crate::{chance::Chance, counts::Counts, network::Process};
+use crate::{chance::Chance, counts::Counts, network::Process, run::Emphasis};
+
+/// The longest that the provider works on a request: a little less than it has promised.
+pub(crate) const HANDLING_MAX: Duration = Duration::from_secs(9);
 
 /// What was really charged.
 #[derive(Clone, Debug)]
@@ -52,19 +55,25 @@ pub(crate) struct Contract {
     pub(crate) permanent_reference: bool,
     /// What comes too late is refused.
     pub(crate) enforces_not_after: bool,
+    /// Charges that are declined whatever their token says, in a thousand.
+    pub(crate) declines: u64,
 }
 
 impl Contract {
     /// Long in most seeds. In some, over within the run: as short as the sum of all that may be late allows (CO-8: the longest
     /// handling, one request's life, a pause, and no skew between the database and the provider).
-    pub(crate) fn of(chance: &Chance) -> Self {
-        let enforces_not_after = chance.permille(700);
-        if !chance.permille(250) {
-            return Self { window_s: 3_600, key_window_ms: 86_400_000, permanent_reference: true, enforces_not_after };
+    pub(crate) fn of(chance: &Chance, emphasis: Emphasis) -> Self {
+        let is_bare = emphasis == Emphasis::Windows;
+        let enforces_not_after = !is_bare && chance.permille(700);
+        if !is_bare && !chance.permille(250) {
+            let declines = if emphasis == Emphasis::Scarcity { 600 } else { 0 };
+            let (window_s, key_window_ms) = (3_600, 86_400_000);
+            return Self { window_s, key_window_ms, permanent_reference: true, enforces_not_after, declines };
         }
         let window_s = chance.between(5, 20);
         let key_window_ms = (window_s as i64 + 10 + 3 + 8) * 1_000;
-        Self { window_s, key_window_ms, permanent_reference: chance.permille(500), enforces_not_after }
+        let permanent_reference = !is_bare && chance.permille(500);
+        Self { window_s, key_window_ms, permanent_reference, enforces_not_after, declines: 0 }
     }
 }
 
@@ -128,10 +137,10 @@ impl Sandbox {
     async fn handle(&self, charge: Charge, key: String, reference: String) -> ProviderAnswer {
         let now = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
         self.most.fetch_max(now, Ordering::Relaxed);
-        let token = charge.token.0.as_str();
+        let (token, arrived) = (charge.token.0.as_str(), Instant::now());
         let late = token == "tok_late" && self.chance.permille(300);
         let most_ms = if late {
-            9_000
+            HANDLING_MAX.as_millis() as u64
         } else if self.chance.permille(50) {
             5_000
         } else {
@@ -139,7 +148,7 @@ impl Sandbox {
         };
         sleep(Duration::from_millis(self.chance.between(1, most_ms))).await;
         if self.black_hole.load(Ordering::Relaxed) {
-            sleep(Duration::from_secs(9)).await;
+            sleep_until(arrived + HANDLING_MAX).await;
             self.in_flight.fetch_sub(1, Ordering::Relaxed);
             return unknown("black hole");
         }
@@ -185,7 +194,7 @@ impl Sandbox {
                 return unknown("reference used");
             } else if self.contract.enforces_not_after && now_ms > charge.not_after_ms {
                 ProviderAnswer::Declined { code: "too_late".to_owned() }
-            } else if token == "tok_declined" {
+            } else if token == "tok_declined" || self.chance.permille(self.contract.declines) {
                 ProviderAnswer::Declined { code: "card_declined".to_owned() }
             } else {
                 let id = format!("ch_{}", books.charges.len() + 1);

@@ -10,7 +10,8 @@ use crate::{
     checks,
     counts::Counts,
     customers::{Customer, History},
-    nemesis, operator,
+    nemesis, network, operator,
+    provider::HANDLING_MAX,
     world::World,
 };
 
@@ -21,18 +22,37 @@ const REST_WITHIN: Duration = Duration::from_secs(120);
 /// What a peer missed is sent to it in the next rounds.
 const REPAIR_WITHIN: Duration = Duration::from_secs(2);
 
-/// The seeded bugs that this layer must catch.
+/// What a run has more of than chance alone would bring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Emphasis {
+    Nothing,
+    /// Charges that lapse within the run, at a provider that only remembers keys.
+    Windows,
+    /// Little stock, many refused charges, and every other message comes again, late.
+    Scarcity,
+}
+
+impl Emphasis {
+    pub(crate) fn named(name: &str) -> Self {
+        match name {
+            "windows" => Self::Windows,
+            "scarcity" => Self::Scarcity,
+            other => panic!("TRESTLE_EMPHASIS={other}: windows or scarcity"),
+        }
+    }
+}
+
+/// The seeded bugs that this layer must catch, and where they are likely to show.
 #[cfg(feature = "seeded-bugs")]
-pub(crate) const BUGS: &[&str] = &[
-    "final-on-timeout",
-    "no-guard",
-    "union-merge",
-    "fail-open-store",
-    "outbox-up-to-max",
-    "release-leaves-no-mark",
-    "permits-not-held",
-    "late-resend",
-    "window-by-own-clock",
+pub(crate) const BUGS: &[(&str, Emphasis)] = &[
+    ("final-on-timeout", Emphasis::Nothing),
+    ("union-merge", Emphasis::Nothing),
+    ("fail-open-store", Emphasis::Nothing),
+    ("outbox-up-to-max", Emphasis::Nothing),
+    ("permits-not-held", Emphasis::Nothing),
+    ("release-leaves-no-mark", Emphasis::Scarcity),
+    ("late-resend", Emphasis::Windows),
+    ("window-by-own-clock", Emphasis::Windows),
 ];
 
 /// What came of a seed.
@@ -41,14 +61,14 @@ pub(crate) struct Done {
     pub(crate) trace: u64,
 }
 
-pub(crate) fn run(seed: u64, counts: &Arc<Counts>) -> Done {
+pub(crate) fn run(seed: u64, emphasis: Emphasis, counts: &Arc<Counts>) -> Done {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(simulate(seed, counts.clone()))
+    runtime.block_on(simulate(seed, emphasis, counts.clone()))
 }
 
-async fn simulate(seed: u64, counts: Arc<Counts>) -> Done {
-    let world = World::new(seed, counts).await;
-    let plan = nemesis::Plan::of(&world);
+async fn simulate(seed: u64, emphasis: Emphasis, counts: Arc<Counts>) -> Done {
+    let world = World::new(seed, emphasis, counts).await;
+    let plan = nemesis::Plan::of(&world, emphasis);
     world.chance.note(&format!("{plan:?}"));
     let history = Arc::new(History::default());
     let customers: Vec<_> = (0..world.chance.between(2, 5)).map(|number| customer(&world, &history, number)).collect();
@@ -61,6 +81,8 @@ async fn simulate(seed: u64, counts: Arc<Counts>) -> Done {
     }
     world.revive().await;
     nemesis::heal(&world);
+    // What is still on its way may open a checkout yet.
+    sleep(network::LATE_MAX + HANDLING_MAX).await;
     let mut broken = rest(&world, &customers).await;
     broken.extend(checks::broken(&world, &history, &customers).await);
     world.count_attempts();
@@ -105,6 +127,7 @@ async fn rest(world: &World, customers: &[Customer]) -> Vec<String> {
 }
 
 /// The products of the simulated shop: few, and some scarce, so that customers meet.
-pub(crate) fn products() -> Vec<(Sku, u32)> {
-    [("b-1", 1_000), ("b-2", 1_000), ("b-3", 12), ("t-1", 5)].map(|(sku, stock)| (sku.parse().unwrap(), stock)).to_vec()
+pub(crate) fn products(emphasis: Emphasis) -> Vec<(Sku, u32)> {
+    let stocks = if emphasis == Emphasis::Scarcity { [2, 2, 2, 2] } else { [1_000, 1_000, 12, 5] };
+    ["b-1", "b-2", "b-3", "t-1"].map(|sku| sku.parse().unwrap()).into_iter().zip(stocks).collect()
 }

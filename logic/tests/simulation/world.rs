@@ -34,7 +34,7 @@ use crate::{
     counts::Counts,
     network::{Network, Process},
     provider::{Contract, Entry, Line, Sandbox},
-    run::products,
+    run::{Emphasis, products},
 };
 
 /// Everything that can die. Sessions are the customers' and do not.
@@ -109,11 +109,11 @@ async fn lookup(sessions: Sessions, request: Lookup, _: Repeatable) -> Outcome<L
 }
 
 impl World {
-    pub(crate) async fn new(seed: u64, counts: Arc<Counts>) -> Self {
+    pub(crate) async fn new(seed: u64, emphasis: Emphasis, counts: Arc<Counts>) -> Self {
         let chance = Chance::new(seed);
         let network = Network::new(chance.clone(), counts.clone());
         let (events, announced) = mpsc::unbounded_channel();
-        let contract = Contract::of(&chance);
+        let contract = Contract::of(&chance, emphasis);
         chance.note(&format!("{contract:?}"));
         let provider = Sandbox::new(chance.clone(), counts.clone(), contract, events);
         let calm = store::simulated::no_faults();
@@ -121,7 +121,7 @@ impl World {
         let charge_window_ms = contract.window_s as i64 * 1_000;
         let orders = orders.with_periods(Periods { charge_window_ms, ..Periods::default() });
         let catalogue = SimulatedCatalogue::new(calm.clone());
-        let new = products().into_iter().map(|(sku, stock)| new_product(sku, stock)).collect::<Vec<_>>();
+        let new = products(emphasis).into_iter().map(|(sku, stock)| new_product(sku, stock)).collect::<Vec<_>>();
         catalogue.put_missing(&new).await.unwrap();
         let charges = SimulatedCharges::new(chance.database());
         let (door, edge) = (Process::new("frontend:1"), node("frontend", "1", chance.seams(0)));
