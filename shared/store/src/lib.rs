@@ -14,7 +14,9 @@ mod uri;
 
 pub use database::{Database, Link, Migrations, Record};
 pub use error::StoreError;
+pub use postgres::PostgresServer;
 pub use replicated::Replicated;
 pub use sql::{Sql, Value, sql};
+
 pub use sqlite::Sqlite;
 pub use uri::{PostgresUri, StoreUri, StoreUriError};

@@ -7,12 +7,17 @@
 use std::{str::FromStr as _, time::Duration};
 
 use sqlx::{
-    Connection as _, PgPool, PgTransaction,
+    Connection as _, PgPool,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
 use crate::{StoreError, uri::PostgresUri};
+
+mod links;
+
+pub(crate) use links::PgLink;
+pub use links::PostgresServer;
 
 /// Connections of one node. A statement keeps a PostgreSQL process busy, so more than a few for each core only queue
 /// inside the server; eight for each of two nodes of four families stay below its default limit of 100.
@@ -32,7 +37,7 @@ const LIMITS: [(&str, &str); 3] = [
 ];
 
 /// Connects, makes the family's schema if need be and brings its tables up to date.
-pub(crate) async fn open(uri: &PostgresUri, schema: &str, migrations: &Migrator) -> Result<PgPool, StoreError> {
+pub(crate) async fn open(uri: &PostgresUri, schema: &str, migrations: &Migrator) -> Result<PostgresServer, StoreError> {
     let failed = |error: sqlx::Error| StoreError::NotExecuted(format!("{uri}: {error}"));
     let options = PgConnectOptions::from_str(uri.with_password()).map_err(failed)?;
     let options = options.application_name(&format!("trestle {schema}")).options([("search_path", schema)]);
@@ -55,19 +60,7 @@ pub(crate) async fn open(uri: &PostgresUri, schema: &str, migrations: &Migrator)
     make_schema(&pool, schema).await.map_err(failed)?;
     // Nodes of a family start together; the migrator takes a lock in the database.
     migrations.run(&pool).await.map_err(|error| StoreError::NotExecuted(format!("{uri}: {error}")))?;
-    Ok(pool)
-}
-
-/// Begins a transaction, to the end even if the caller gives up: sqlx forgets a BEGIN whose answer nobody waited for, and
-/// the connection would go back to the pool with a transaction open, for the next one to work in.
-pub(crate) async fn begin(pool: &PgPool) -> Result<PgTransaction<'static>, StoreError> {
-    let pool = pool.clone();
-    #[expect(clippy::disallowed_methods, reason = "ends by itself within the pool's and the server's time limits")]
-    let begun = tokio::spawn(async move { pool.begin().await });
-    match begun.await {
-        Ok(begun) => Ok(begun?),
-        Err(error) => Err(StoreError::NotExecuted(format!("the runtime ends: {error}"))),
-    }
+    Ok(PostgresServer::new(pool))
 }
 
 /// Two nodes that make it at once: one of them sees the other's row in a unique index, and then the schema is there.

@@ -168,6 +168,42 @@ async fn a_commit_without_an_answer_is_unknown_and_may_have_happened() {
     assert_eq!(value(&direct).await, 2);
 }
 
+/// A statement that commits itself: without its answer nobody knows whether it did.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lone_statement_without_an_answer_is_unknown() {
+    let server = Postgres::fast();
+    let cut = Arc::new(AtomicBool::new(false));
+    let proxy = cut_after_commit(server.port(), cut.clone()).await;
+    let db = open(&server.uri().replace(&format!(":{}/", server.port()), &format!(":{proxy}/"))).await;
+    // The proxy knows the statement by its value.
+    let count = |word: &'static str| sql("UPDATE counters SET value = value + 1 WHERE $1 <> ''").bind(word);
+    assert_eq!(db.alone(count("first")).await.unwrap(), 1);
+    cut.store(true, Ordering::SeqCst);
+    let error = db.alone(count("COMMIT")).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unknown(_)), "{error}");
+    assert_eq!(db.alone(count("third")).await.unwrap(), 1);
+    let refused = db.alone(sql("UPDATE counters SET value = 1 / (value - value)")).await.unwrap_err();
+    assert!(!matches!(refused, StoreError::Conflict(_)), "{refused}");
+    assert_eq!(value(&open(&server.uri()).await).await, 3);
+}
+
+/// What is dropped without a commit is undone, and its connection is good for the next one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_transaction_is_undone_and_its_connection_goes_on() {
+    let server = Postgres::fast();
+    let db = open(&server.uri()).await;
+    let mut backends = std::collections::BTreeSet::new();
+    for _ in 0..100 {
+        let mut tx = db.begin().await.unwrap();
+        tx.execute(sql("UPDATE counters SET value = value + 1")).await.unwrap();
+        let (backend,): (i32,) = tx.one(sql("SELECT pg_backend_pid()")).await.unwrap();
+        backends.insert(backend);
+        drop(tx);
+        assert_eq!(value(&db).await, 0);
+    }
+    assert!(backends.len() <= 8, "{backends:?}");
+}
+
 #[tokio::test]
 async fn what_is_wrong_with_a_uri_is_said_without_its_password() {
     let uri: StoreUri = "postgres://shop:s3cret@127.0.0.1:1/shop".parse().unwrap();

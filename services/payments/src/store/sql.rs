@@ -2,7 +2,7 @@
 //!
 //! On SQLite every change holds the write lock from its start. On PostgreSQL changes run side by side at READ COMMITTED:
 //! a row is locked before it is judged, every change is a compare-and-set, and two that come first for one checkout meet
-//! in its unique row. The two changes of a usual charge, begin and decide, are one statement each.
+//! in its unique row. The two changes of a usual charge, begin and decide, are one statement each, which commits itself.
 
 use async_trait::async_trait;
 use contract::{
@@ -43,11 +43,10 @@ impl SqlCharges {
                      WHERE charges.state = 'intended' AND charges.amount_minor = excluded.amount_minor \
                      AND charges.currency = excluded.currency AND charges.token_hash = excluded.token_hash \
                      AND charges.not_after_ms = excluded.not_after_ms";
-        let mut tx = self.0.begin().await?;
-        if tx.execute(bind_intent(begin, intent).bind(ahead_max_ms)).await? == 1 {
-            Database::commit(tx).await?;
+        if self.0.alone(bind_intent(begin, intent).bind(ahead_max_ms)).await? == 1 {
             return Ok(Begin::Send);
         }
+        let mut tx = self.0.begin().await?;
         let row = row::read(&mut tx, intent.operation).await?;
         let is_new = row.is_none();
         match row.map_or(Ok(Standing::Open), |row| row.standing(intent))? {
@@ -84,12 +83,10 @@ impl SqlCharges {
                       ON CONFLICT (operation) DO UPDATE SET state = excluded.state, provider_id = excluded.provider_id, \
                       decline_code = excluded.decline_code, changed_at_ms = excluded.changed_at_ms \
                       WHERE charges.state = 'intended'";
-        let mut tx = self.0.begin().await?;
-        if tx.execute(bind_intent(decide, intent).bind(state).bind(provider_id).bind(code)).await? == 1 {
-            Database::commit(tx).await?;
+        if self.0.alone(bind_intent(decide, intent).bind(state).bind(provider_id).bind(code)).await? == 1 {
             return Ok(Standing::Decided(decision.clone()));
         }
-        match row::read(&mut tx, intent.operation).await? {
+        match row::peek(&mut self.0.reader().await?, intent.operation).await? {
             Some(row) => row.standing(intent),
             None => Err(met(intent.operation)),
         }
@@ -169,12 +166,8 @@ impl ChargeStore for SqlCharges {
     async fn not_sent(&self, _: &Once, operation: OperationId) -> Result<(), StoreError> {
         let take_back = "UPDATE charges SET maybe_sent = maybe_sent - 1, changed_at_ms = now_ms() \
                          WHERE operation = $1 AND state = 'intended' AND maybe_sent > 0";
-        let once = || async {
-            let mut tx = self.0.begin().await?;
-            tx.execute(sql(take_back).bind(operation.to_string())).await?;
-            Database::commit(tx).await
-        };
-        self.0.retrying(once).await
+        self.0.retrying(|| self.0.alone(sql(take_back).bind(operation.to_string()))).await?;
+        Ok(())
     }
 
     async fn reject(&self, _: &Once, intent: &Intent, code: &str) -> Result<Standing, StoreError> {

@@ -59,10 +59,7 @@ pub(super) async fn heartbeat(store: &SqlOrders, request: &Heartbeat) -> Result<
         format!("UPDATE operations SET lease_until_ms = now_ms() + $3 WHERE id = $1 AND {OPEN} AND driver = $2");
     let renew =
         sql(renew).bind(request.operation.to_string()).bind(request.driver.0.to_string()).bind(store.periods.lease_ms);
-    let mut tx = store.db.begin().await?;
-    let touched = tx.execute(renew).await?;
-    Database::commit(tx).await?;
-    Ok(touched == 1)
+    Ok(store.db.alone(renew).await? == 1)
 }
 
 pub(super) async fn postpone(db: &Database, request: &Postpone) -> Result<Result<OrderState, NotFound>, StoreError> {
@@ -114,9 +111,8 @@ pub(super) async fn nudge(db: &Database, request: &Nudge) -> Result<(), StoreErr
         return Ok(());
     }
     let nudge = format!("UPDATE operations SET next_try_at_ms = now_ms() WHERE {waits}");
-    let mut tx = db.begin().await?;
-    tx.execute(sql(nudge).bind(request.operation.to_string())).await?;
-    Database::commit(tx).await
+    db.alone(sql(nudge).bind(request.operation.to_string())).await?;
+    Ok(())
 }
 
 pub(super) async fn due(store: &SqlOrders, request: &Due) -> Result<Vec<OpenCheckout>, StoreError> {
