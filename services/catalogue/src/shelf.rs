@@ -25,8 +25,9 @@ use crate::{snapshot::Snapshot, store::ProductStore};
 const STALE_MAX: Duration = Duration::from_secs(1);
 /// Age at which a reader has a new copy made without waiting for it, so that under load nobody ever waits.
 const RENEW_AFTER: Duration = Duration::from_millis(500);
-/// The same after a change by this node: soon, but not once per checkout.
-const RENEW_AFTER_CHANGE: Duration = Duration::from_millis(100);
+/// The same after a change by this node: soon, but a copy is the whole table, and while checkouts go on there is always a
+/// change.
+const RENEW_AFTER_CHANGE: Duration = Duration::from_millis(300);
 
 #[derive(Debug)]
 pub(crate) struct Shelf {

@@ -182,7 +182,7 @@ impl StockStore for SqlCatalogue {
 }
 
 /// All lines or none: a savepoint takes back what was taken before the line that cannot be had, and leaves the outer
-/// transaction to remember the refusal.
+/// transaction to remember the refusal. One line is all or none by itself.
 async fn take_lines(
     tx: &mut Link,
     operation: OperationId,
@@ -191,14 +191,21 @@ async fn take_lines(
     let take = "UPDATE products SET available = available - $2, reserved = reserved + $2 \
                 WHERE sku = $1 AND available >= $2";
     let insert = "INSERT INTO reservation_lines (operation, sku, quantity) VALUES ($1, $2, $3)";
-    tx.execute(sql("SAVEPOINT lines")).await?;
-    insert_state(tx, operation, "reserved").await?;
+    let several = lines.len() > 1;
+    if several {
+        tx.execute(sql("SAVEPOINT lines")).await?;
+    }
     for (sku, quantity) in lines {
         if tx.execute(sql(take).bind(sku.as_str()).bind(*quantity)).await? != 1 {
-            tx.execute(sql("ROLLBACK TO SAVEPOINT lines")).await?;
+            if several {
+                tx.execute(sql("ROLLBACK TO SAVEPOINT lines")).await?;
+            }
             let available = available(tx, sku).await?;
             return Ok(Err(ReserveRefusal::OutOfStock { sku: sku.clone(), available }));
         }
+    }
+    insert_state(tx, operation, "reserved").await?;
+    for (sku, quantity) in lines {
         tx.execute(sql(insert).bind(operation.to_string()).bind(sku.as_str()).bind(*quantity)).await?;
     }
     Ok(Ok(()))
