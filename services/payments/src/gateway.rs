@@ -111,8 +111,7 @@ impl Gateway {
         match self.charges.begin(once, &intent, self.limits.window.ahead_max_ms()).await? {
             Begin::Send => {}
             Begin::WindowOver if runtime::bug("late-resend") => {}
-            Begin::WindowOver
-                if runtime::bug("window-by-own-clock") && self.seams.now_ms() <= charge.not_after_ms => {}
+            Begin::WindowOver if runtime::bug("window-by-own-clock") && self.seams.now_ms() <= charge.not_after_ms => {}
             Begin::WindowOver => return self.look_up(charge, once, &intent, permit).await,
             Begin::WindowTooLong => return Err(CallError::Refused(ChargeRefusal::WindowTooLong)),
             Begin::Stands(standing) => return self.answer(standing),
