@@ -168,6 +168,8 @@ async fn keep(shared: Arc<Shared>, charges: Charges, tasks: runtime::Tasks) {
             tokio::time::sleep_until(started + ASK_PAUSE).await;
         };
         tokio::select! {
+            // In this order, so that a simulation repeats.
+            biased;
             () = tasks.stopping() => break,
             () = tokio::time::sleep_until(started + RENEW_EVERY) => {}
             () = wanted => {}
