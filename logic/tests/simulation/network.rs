@@ -9,14 +9,14 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use async_trait::async_trait;
 use rpc::{InProcess, OpServer, Transport, TransportError, WireRequest, WireResponse};
-use tokio::{sync::watch, time::sleep};
+use tokio::{sync::Notify, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{chance::Chance, counts::Counts};
@@ -29,13 +29,15 @@ pub(crate) const LATE_MAX: Duration = Duration::from_secs(9);
 pub(crate) struct Process {
     pub(crate) address: String,
     dead: CancellationToken,
-    paused: watch::Sender<bool>,
+    is_paused: AtomicBool,
+    /// Not a `watch` channel: that one wakes its waiters in random order, and a seed would not repeat.
+    resumed: Notify,
 }
 
 impl Process {
     pub(crate) fn new(address: &str) -> Arc<Self> {
-        let (dead, paused) = (CancellationToken::new(), watch::Sender::new(false));
-        Arc::new(Self { address: address.to_owned(), dead, paused })
+        let (dead, is_paused, resumed) = (CancellationToken::new(), AtomicBool::new(false), Notify::new());
+        Arc::new(Self { address: address.to_owned(), dead, is_paused, resumed })
     }
 
     pub(crate) fn die(&self) {
@@ -47,12 +49,20 @@ impl Process {
     }
 
     pub(crate) fn pause(&self, yes: bool) {
-        self.paused.send_replace(yes);
+        self.is_paused.store(yes, Ordering::Relaxed);
+        self.resumed.notify_waiters();
+    }
+
+    fn is_paused(&self) -> bool {
+        self.is_paused.load(Ordering::Relaxed)
     }
 
     /// Lets the living pass; holds the paused until they go on, and the dead for ever.
     pub(crate) async fn gate(&self) {
-        let _ = self.paused.subscribe().wait_for(|paused| !paused).await;
+        while self.is_paused() {
+            // Nothing runs between the look and the wait: one thread.
+            self.resumed.notified().await;
+        }
         if self.is_dead() {
             std::future::pending::<()>().await;
         }
@@ -210,7 +220,7 @@ impl Transport for Wire {
 
     async fn probe(&self, address: &str) -> bool {
         match self.network.node(address) {
-            Some((process, node)) if !*process.paused.borrow() => node.probe(address).await,
+            Some((process, node)) if !process.is_paused() => node.probe(address).await,
             _ => false,
         }
     }
