@@ -2,7 +2,7 @@
 //! processes in one thread, on simulated stores, clock, network and provider. One seed is one run, to the last event.
 //!
 //! `TRESTLE_SEED=n cargo nextest run -p logic --features runtime/seeded-bugs --test simulation one_seed` runs one again,
-//! `TRESTLE_EMPHASIS=windows` or `scarcity` runs it as some of the seeded bugs are looked for, `TRESTLE_BUG=name` with the
+//! `TRESTLE_EMPHASIS=windows` runs it as some of the seeded bugs are looked for, `TRESTLE_BUG=name` with the
 //! bug; `TRESTLE_TRACE=1` prints its events, `TRESTLE_SEEDS=n` sets how many a batch has, `TRESTLE_PROOF=nightly` makes it large.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test, which reports what it has seen")]
 

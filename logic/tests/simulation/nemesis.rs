@@ -8,7 +8,6 @@ use tokio::time::sleep;
 use crate::{
     counts::Counts,
     network::Weather,
-    run::Emphasis,
     world::{PROCESSES, World},
 };
 
@@ -24,7 +23,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn of(world: &World, emphasis: Emphasis) -> Self {
+    pub(crate) fn of(world: &World) -> Self {
         let chance = &world.chance;
         let half = || chance.permille(500);
         let share = |most: u64| if half() { chance.below(most) } else { 0 };
@@ -33,7 +32,7 @@ impl Plan {
             request_lost: share(30),
             reply_lost: share(40),
             late: share(20),
-            twice: if emphasis == Emphasis::Scarcity { 500 } else { share(60) },
+            twice: share(60),
         };
         Self {
             kills: half(),

@@ -55,8 +55,8 @@ pub(crate) struct Contract {
     pub(crate) permanent_reference: bool,
     /// What comes too late is refused.
     pub(crate) enforces_not_after: bool,
-    /// Charges that are declined whatever their token says, in a thousand.
-    pub(crate) declines: u64,
+    /// Answers that are lost of those whose token asks for it, in a thousand.
+    pub(crate) loses: u64,
 }
 
 impl Contract {
@@ -66,14 +66,19 @@ impl Contract {
         let is_bare = emphasis == Emphasis::Windows;
         let enforces_not_after = !is_bare && chance.permille(700);
         if !is_bare && !chance.permille(250) {
-            let declines = if emphasis == Emphasis::Scarcity { 600 } else { 0 };
             let (window_s, key_window_ms) = (3_600, 86_400_000);
-            return Self { window_s, key_window_ms, permanent_reference: true, enforces_not_after, declines };
+            return Self { window_s, key_window_ms, permanent_reference: true, enforces_not_after, loses: 500 };
         }
         let window_s = chance.between(5, 20);
         let key_window_ms = (window_s as i64 + 10 + 3 + 8) * 1_000;
         let permanent_reference = !is_bare && chance.permille(500);
-        Self { window_s, key_window_ms, permanent_reference, enforces_not_after, declines: 0 }
+        Self {
+            window_s,
+            key_window_ms,
+            permanent_reference,
+            enforces_not_after,
+            loses: if is_bare { 950 } else { 500 },
+        }
     }
 }
 
@@ -157,7 +162,9 @@ impl Sandbox {
         self.chance.note(&format!("provider decides {answer:?} under {key}"));
         let trouble = self.chance.permille(self.trouble.load(Ordering::Relaxed));
         let lose = match token {
-            "tok_charge_then_timeout" | "tok_charge_then_500" if self.moody() => self.chance.permille(500),
+            "tok_charge_then_timeout" | "tok_charge_then_500" if self.moody() => {
+                self.chance.permille(self.contract.loses)
+            }
             _ => trouble,
         };
         if late {
@@ -194,7 +201,7 @@ impl Sandbox {
                 return unknown("reference used");
             } else if self.contract.enforces_not_after && now_ms > charge.not_after_ms {
                 ProviderAnswer::Declined { code: "too_late".to_owned() }
-            } else if token == "tok_declined" || self.chance.permille(self.contract.declines) {
+            } else if token == "tok_declined" {
                 ProviderAnswer::Declined { code: "card_declined".to_owned() }
             } else {
                 let id = format!("ch_{}", books.charges.len() + 1);

@@ -121,7 +121,7 @@ impl World {
         let charge_window_ms = contract.window_s as i64 * 1_000;
         let orders = orders.with_periods(Periods { charge_window_ms, ..Periods::default() });
         let catalogue = SimulatedCatalogue::new(calm.clone());
-        let new = products(emphasis).into_iter().map(|(sku, stock)| new_product(sku, stock)).collect::<Vec<_>>();
+        let new = products().into_iter().map(|(sku, stock)| new_product(sku, stock)).collect::<Vec<_>>();
         catalogue.put_missing(&new).await.unwrap();
         let charges = SimulatedCharges::new(chance.database());
         let (door, edge) = (Process::new("frontend:1"), node("frontend", "1", chance.seams(0)));

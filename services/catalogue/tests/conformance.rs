@@ -1,8 +1,11 @@
 //! The suite of `catalogue::conformance` on every back end.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    process::Command,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use catalogue::{
@@ -39,6 +42,21 @@ async fn postgres() {
 #[tokio::test]
 async fn simulated() {
     conformance::suite(async || Arc::new(SimulatedCatalogue::default())).await;
+}
+
+/// T-10: in a process that has the bug, the suite must fail. Nothing to see in a build without `runtime/seeded-bugs`.
+#[test]
+fn seeded_bugs_of_the_store_are_caught() {
+    let bugs = if runtime::bugs::BUILT_IN { &["release-leaves-no-mark"][..] } else { &[] };
+    for bug in bugs {
+        for store in ["sqlite", "simulated"] {
+            let mut suite = Command::new(std::env::current_exe().unwrap());
+            let output = suite.args(["--exact", store, "--nocapture"]).env("TRESTLE_BUG", bug).output().unwrap();
+            let told = String::from_utf8_lossy(&output.stderr);
+            let panicked = told.lines().any(|line| line.contains("panicked at") && line.contains("conformance.rs"));
+            assert!(!output.status.success() && panicked, "{store}: {bug} was not caught: {told}");
+        }
+    }
 }
 
 #[tokio::test]
