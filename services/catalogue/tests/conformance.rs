@@ -1,12 +1,6 @@
 //! The suite of `catalogue::conformance` on every back end.
 
-use std::{
-    process::Command,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
-    },
-};
+use std::sync::{Arc, Mutex};
 
 use catalogue::{
     conformance,
@@ -31,12 +25,9 @@ async fn sqlite() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres() {
-    let (server, databases) = (Postgres::fast(), AtomicU32::new(0));
-    conformance::suite(async || {
-        let uri = server.create_database(&format!("shop_{}", databases.fetch_add(1, Ordering::Relaxed)));
-        Arc::new(SqlCatalogue::open(&uri.parse().unwrap()).await.unwrap())
-    })
-    .await;
+    let server = Postgres::fast();
+    conformance::suite(async || Arc::new(SqlCatalogue::open(&server.new_database().parse().unwrap()).await.unwrap()))
+        .await;
 }
 
 #[tokio::test]
@@ -50,11 +41,7 @@ fn seeded_bugs_of_the_store_are_caught() {
     let bugs = if runtime::bugs::BUILT_IN { &["release-leaves-no-mark"][..] } else { &[] };
     for bug in bugs {
         for store in ["sqlite", "simulated"] {
-            let mut suite = Command::new(std::env::current_exe().unwrap());
-            let output = suite.args(["--exact", store, "--nocapture"]).env("TRESTLE_BUG", bug).output().unwrap();
-            let told = String::from_utf8_lossy(&output.stderr);
-            let panicked = told.lines().any(|line| line.contains("panicked at") && line.contains("conformance.rs"));
-            assert!(!output.status.success() && panicked, "{store}: {bug} was not caught: {told}");
+            testkit::seeded::assert_caught(bug, store, "src/conformance.rs");
         }
     }
 }

@@ -1,12 +1,9 @@
 //! The suite of `store/conformance.rs` on every back end.
 #![expect(clippy::unwrap_used, reason = "a test, also in its helpers")]
 
-use std::{
-    process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
 };
 
 use orders::store::{SqlOrders, conformance, conformance::Pair};
@@ -31,12 +28,8 @@ async fn sqlite() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres() {
-    let (server, databases) = (Postgres::fast(), AtomicU32::new(0));
-    conformance::suite(async |periods| {
-        let uri = server.create_database(&format!("shop_{}", databases.fetch_add(1, Ordering::Relaxed)));
-        pair(&uri.parse().unwrap(), periods).await
-    })
-    .await;
+    let server = Postgres::fast();
+    conformance::suite(async |periods| pair(&server.new_database().parse().unwrap(), periods).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,11 +48,7 @@ fn seeded_bugs_of_the_stores_are_caught() {
     let bugs = if runtime::bugs::BUILT_IN { &["greedy-reaper", "no-guard", "outbox-up-to-max"][..] } else { &[] };
     for bug in bugs {
         for store in ["sqlite", "simulated"] {
-            let mut suite = Command::new(std::env::current_exe().unwrap());
-            let output = suite.args(["--exact", store, "--nocapture"]).env("TRESTLE_BUG", bug).output().unwrap();
-            let told = String::from_utf8_lossy(&output.stderr);
-            let panicked = told.lines().find(|line| line.contains("panicked at") && line.contains("conformance/"));
-            assert!(!output.status.success() && panicked.is_some(), "{store}: {bug} was not caught: {told}");
+            testkit::seeded::assert_caught(bug, store, "conformance/");
         }
     }
 }

@@ -21,14 +21,7 @@ use contract::{
 use orders::store::{OrderStore, SqlOrders};
 use runtime::Seams;
 use store::{Database, Migrations, StoreError, StoreUri, sql};
-use testkit::postgres::Postgres;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{
-        TcpListener, TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-};
+use testkit::postgres::{CommitProxy, Postgres};
 
 static MIGRATIONS: Migrations =
     Migrations { sqlite: sqlx::migrate!("migrations/sqlite"), postgres: sqlx::migrate!("migrations/postgres") };
@@ -92,12 +85,10 @@ async fn lost_commits_are_found_again(store: &dyn OrderStore, arm: impl Fn()) {
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres() {
     let server = Postgres::fast();
-    let cut = Arc::new(AtomicBool::new(false));
-    let proxy = cut_after_commit(server.port(), cut.clone()).await;
-    let uri = server.uri().replace(&format!(":{}/", server.port()), &format!(":{proxy}/"));
-    let store = SqlOrders::open(&uri.parse().unwrap()).await.unwrap();
-    lost_commits_are_found_again(&store, || cut.store(true, Ordering::SeqCst)).await;
-    assert!(!cut.load(Ordering::SeqCst));
+    let proxy = CommitProxy::to(&server);
+    let store = SqlOrders::open(&proxy.uri().parse().unwrap()).await.unwrap();
+    lost_commits_are_found_again(&store, || proxy.lose_next()).await;
+    assert!(!proxy.is_armed());
 }
 
 /// Both ways: the commit was made, and it was not.
@@ -152,38 +143,4 @@ async fn a_claim_that_ran_into_a_deadlock_is_run_again() {
         "{opened:?}"
     );
     assert!(server.log().contains("deadlock detected"), "the test provokes what it is about");
-}
-
-/// A proxy to the server that, once armed, hands the next COMMIT on, swallows its answer and cuts the connection.
-async fn cut_after_commit(server: u16, armed: Arc<AtomicBool>) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        while let Ok((client, _)) = listener.accept().await {
-            let server = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
-            let (from_client, to_client) = client.into_split();
-            let (from_server, to_server) = server.into_split();
-            let swallow = Arc::new(AtomicBool::new(false));
-            let (armed, swallows) = (armed.clone(), swallow.clone());
-            tokio::spawn(copy(from_client, to_server, move |bytes| {
-                let commit = bytes.windows(6).any(|word| word == b"COMMIT");
-                if commit && armed.swap(false, Ordering::SeqCst) {
-                    swallow.store(true, Ordering::SeqCst);
-                }
-                true
-            }));
-            tokio::spawn(copy(from_server, to_client, move |_| !swallows.load(Ordering::SeqCst)));
-        }
-    });
-    port
-}
-
-/// Hands on what comes until `pass` says no, which closes this direction.
-async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, pass: impl Fn(&[u8]) -> bool) {
-    let mut bytes = vec![0; 64 * 1024];
-    while let Ok(count @ 1..) = from.read(&mut bytes).await {
-        if !pass(&bytes[..count]) || to.write_all(&bytes[..count]).await.is_err() {
-            return;
-        }
-    }
 }

@@ -25,10 +25,8 @@ async fn sqlite_keeps_accounts() {
 #[tokio::test]
 async fn postgres_keeps_accounts() {
     let server = testkit::postgres::Postgres::fast();
-    let databases = std::sync::atomic::AtomicU32::new(0);
     conformance::accounts(async || {
-        let number = databases.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let uri: StoreUri = server.create_database(&format!("shop_{number}")).parse().unwrap();
+        let uri: StoreUri = server.new_database().parse().unwrap();
         let open = async || Arc::new(SqlAccounts::open(&uri).await.unwrap());
         let stores: [Arc<dyn AccountStore>; 2] = [open().await, open().await];
         stores

@@ -1,25 +1,12 @@
 //! The database layer on a real PostgreSQL: transactions that meet, restarts of the server, and a COMMIT whose answer is
 //! lost (E13).
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test, whose proxy has no node to belong to")]
+#![expect(clippy::unwrap_used, reason = "a test, also in its helpers")]
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use store::{Database, Migrations, StoreError, StoreUri, sql};
-use testkit::postgres::{End, Postgres};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{
-        TcpListener, TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-    task::JoinSet,
-};
+use testkit::postgres::{CommitProxy, End, Postgres};
+use tokio::task::JoinSet;
 
 static MIGRATIONS: Migrations = Migrations {
     sqlite: sqlx::migrate!("tests/migrations/sqlite"),
@@ -149,10 +136,9 @@ async fn a_begin_that_nobody_waits_for_leaves_no_transaction() {
 async fn a_commit_without_an_answer_is_unknown_and_may_have_happened() {
     let server = Postgres::fast();
     let direct = open(&server.uri()).await;
-    let cut = Arc::new(AtomicBool::new(false));
-    let proxy = cut_after_commit(server.port(), cut.clone()).await;
-    let db = open(&server.uri().replace(&format!(":{}/", server.port()), &format!(":{proxy}/"))).await;
-    cut.store(true, Ordering::SeqCst);
+    let proxy = CommitProxy::to(&server);
+    let db = open(proxy.uri()).await;
+    proxy.lose_next();
     let error = count_up(&db, "SELECT value FROM counters FOR UPDATE").await.unwrap_err();
     assert!(matches!(error, StoreError::Unknown(_)), "{error}");
     // The server got the COMMIT, so this one has happened.
@@ -172,16 +158,14 @@ async fn a_commit_without_an_answer_is_unknown_and_may_have_happened() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lone_statement_without_an_answer_is_unknown() {
     let server = Postgres::fast();
-    let cut = Arc::new(AtomicBool::new(false));
-    let proxy = cut_after_commit(server.port(), cut.clone()).await;
-    let db = open(&server.uri().replace(&format!(":{}/", server.port()), &format!(":{proxy}/"))).await;
-    // The proxy knows the statement by its value.
-    let count = |word: &'static str| sql("UPDATE counters SET value = value + 1 WHERE $1 <> ''").bind(word);
-    assert_eq!(db.alone(count("first")).await.unwrap(), 1);
-    cut.store(true, Ordering::SeqCst);
-    let error = db.alone(count("COMMIT")).await.unwrap_err();
+    let proxy = CommitProxy::to(&server);
+    let db = open(proxy.uri()).await;
+    let count = || sql("UPDATE counters SET value = value + 1");
+    assert_eq!(db.alone(count()).await.unwrap(), 1);
+    proxy.lose_next();
+    let error = db.alone(count()).await.unwrap_err();
     assert!(matches!(error, StoreError::Unknown(_)), "{error}");
-    assert_eq!(db.alone(count("third")).await.unwrap(), 1);
+    assert_eq!(db.alone(count()).await.unwrap(), 1);
     let refused = db.alone(sql("UPDATE counters SET value = 1 / (value - value)")).await.unwrap_err();
     assert!(!matches!(refused, StoreError::Conflict(_)), "{refused}");
     assert_eq!(value(&open(&server.uri()).await).await, 3);
@@ -209,38 +193,4 @@ async fn what_is_wrong_with_a_uri_is_said_without_its_password() {
     let uri: StoreUri = "postgres://shop:s3cret@127.0.0.1:1/shop".parse().unwrap();
     let error = Database::open(&uri, "test", &MIGRATIONS).await.unwrap_err().to_string();
     assert!(error.contains("postgres://shop:***@127.0.0.1:1/shop") && !error.contains("s3cret"), "{error}");
-}
-
-/// A proxy to the server that, once armed, hands the next COMMIT on, swallows its answer and cuts the connection.
-async fn cut_after_commit(server: u16, armed: Arc<AtomicBool>) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        while let Ok((client, _)) = listener.accept().await {
-            let server = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
-            let (from_client, to_client) = client.into_split();
-            let (from_server, to_server) = server.into_split();
-            let swallow = Arc::new(AtomicBool::new(false));
-            let (armed, swallows) = (armed.clone(), swallow.clone());
-            tokio::spawn(copy(from_client, to_server, move |bytes| {
-                let commit = bytes.windows(6).any(|word| word == b"COMMIT");
-                if commit && armed.swap(false, Ordering::SeqCst) {
-                    swallow.store(true, Ordering::SeqCst);
-                }
-                true
-            }));
-            tokio::spawn(copy(from_server, to_client, move |_| !swallows.load(Ordering::SeqCst)));
-        }
-    });
-    port
-}
-
-/// Hands on what comes until `pass` says no, which closes this direction.
-async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, pass: impl Fn(&[u8]) -> bool) {
-    let mut bytes = vec![0; 64 * 1024];
-    while let Ok(count @ 1..) = from.read(&mut bytes).await {
-        if !pass(&bytes[..count]) || to.write_all(&bytes[..count]).await.is_err() {
-            return;
-        }
-    }
 }

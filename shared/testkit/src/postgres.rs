@@ -4,17 +4,22 @@
 //! the test, however the test ends. Every call blocks its thread; a start takes about 0.2 s (the first on a machine 2 s).
 
 mod install;
+mod proxy;
 mod server;
 mod slot;
 
 use std::{
     path::PathBuf,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use rustix::process::Signal;
 
 use install::Install;
+pub use proxy::CommitProxy;
 use server::Server;
 use slot::Slot;
 
@@ -53,6 +58,7 @@ pub struct Postgres {
     install: Install,
     fsync: bool,
     running: Mutex<Option<Server>>,
+    databases: AtomicU32,
     /// Last, because the port is given back when it is dropped.
     slot: Slot,
 }
@@ -77,7 +83,7 @@ impl Postgres {
             let template = install.template()?;
             let slot = Slot::claim(install.base())?;
             install.copy(&template, &slot.data())?;
-            Ok(Self { install, fsync, running: Mutex::new(None), slot })
+            Ok(Self { install, fsync, running: Mutex::new(None), databases: AtomicU32::new(0), slot })
         };
         let postgres = or_panic(make());
         postgres.start_again();
@@ -104,6 +110,12 @@ impl Postgres {
         assert!(name.chars().all(plain), "\"{name}\" is no name for a database of a test: use a-z, 0-9 and _");
         or_panic(self.sql(USER, &format!("CREATE DATABASE \"{name}\"")));
         self.uri_of(name)
+    }
+
+    /// Makes an empty database with a name of its own and returns its URI.
+    #[must_use]
+    pub fn new_database(&self) -> String {
+        self.create_database(&format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed)))
     }
 
     /// What `psql` prints for some SQL, unaligned and without headings, or what it complains about.

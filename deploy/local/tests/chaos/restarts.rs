@@ -1,15 +1,7 @@
 //! Lets `loadtest chaos --database-restart CMD` restart a server that only this test may signal: CMD asks through one named
 //! pipe and waits at another, a thread of ours does it. Orderly restarts and crashes take turns.
 
-use std::{
-    fs,
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    thread::JoinHandle,
-};
+use std::{fs, path::PathBuf, sync::Arc, thread::JoinHandle};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
@@ -21,7 +13,6 @@ const OVER: &str = "over";
 pub(crate) struct Restarts {
     server: Arc<Postgres>,
     folder: TempDir,
-    databases: AtomicU32,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -34,7 +25,7 @@ impl Restarts {
         }
         let ours = server.clone();
         let thread = std::thread::spawn(move || serve(&ours, &ask, &done));
-        Self { server, folder, databases: AtomicU32::new(0), thread: Some(thread) }
+        Self { server, folder, thread: Some(thread) }
     }
 
     /// For sh: returns when the server is up again.
@@ -44,7 +35,7 @@ impl Restarts {
     }
 
     pub(crate) fn new_database(&self) -> String {
-        self.server.create_database(&format!("chaos_{}", self.databases.fetch_add(1, Ordering::Relaxed)))
+        self.server.new_database()
     }
 }
 

@@ -18,7 +18,6 @@ use crate::{buyer::Buyer, cluster::Shop, points::Point};
 /// How long a charge may first be executed in a shop with a short window: the least that can be set.
 const SHORT_WINDOW_S: &str = "5";
 
-static DATABASES: AtomicU32 = AtomicU32::new(0);
 static TURN: Mutex<()> = Mutex::const_new(());
 
 /// How long after it was opened a checkout may be charged.
@@ -51,8 +50,7 @@ impl Lane {
         // One after the other: shops that look for free ports at once would find the same.
         let _turn = TURN.lock().await;
         let armed = tempfile::tempdir().unwrap();
-        let number = DATABASES.fetch_add(1, Ordering::Relaxed);
-        let database = server.map(|server| server.create_database(&format!("lane_{number}")));
+        let database = server.map(Postgres::new_database);
         let shop = Shop::start_with(|up| {
             up.env(crash::DIR_VARIABLE, armed.path());
             if window == Window::Short {

@@ -41,5 +41,4 @@ mod customer;
 mod faults;
 mod first;
 mod place;
-mod proxy;
 mod scope;
