@@ -16,7 +16,12 @@ mod shop;
 
 use std::time::Duration;
 
-use crate::{End, InvalidRun, cli::require_loopback, measure::Latencies, report};
+use crate::{
+    End, InvalidRun,
+    cli::require_loopback,
+    measure::{Latencies, spread},
+    report,
+};
 use options::CheckoutsOptions;
 use pgbench::Pgbench;
 use rows::Rows;
@@ -118,13 +123,6 @@ fn verify(side: &str, checkouts: u64, rows: &rows::Counts) -> Result<(), Invalid
         "{side}: {checkouts} checkouts were counted, but there are {completed} completed orders, {charged} charges and \
          {settled} settled reservations; did somebody else use the shop?"
     )))
-}
-
-/// Minimum, median and maximum; there is at least one value.
-fn spread(values: &mut [f64]) -> (f64, f64, f64) {
-    values.sort_by(f64::total_cmp);
-    let last = values.len() - 1;
-    (values[0], f64::midpoint(values[last / 2], values[values.len() / 2]), values[last])
 }
 
 #[cfg(test)]

@@ -150,9 +150,23 @@ impl Stats {
     }
 }
 
+/// Minimum, median and maximum; there is at least one value.
+pub(crate) fn spread(values: &mut [f64]) -> (f64, f64, f64) {
+    values.sort_by(f64::total_cmp);
+    let last = values.len() - 1;
+    (values[0], f64::midpoint(values[last / 2], values[values.len() / 2]), values[last])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_spread_has_a_true_median() {
+        assert_eq!(spread(&mut [3.0, 1.0, 2.0]), (1.0, 2.0, 3.0));
+        assert_eq!(spread(&mut [4.0, 1.0, 2.0, 3.0]), (1.0, 2.5, 4.0));
+        assert_eq!(spread(&mut [7.0]), (7.0, 7.0, 7.0));
+    }
 
     #[test]
     fn the_longest_outage_is_kept_per_step_and_overall() {

@@ -17,7 +17,7 @@ use crate::{
     End, InvalidRun,
     cli::{YardstickOptions, require_loopback},
     client::{Call, Client, with_query},
-    measure::{Latencies, Step},
+    measure::{Latencies, Step, spread},
     report, seams,
     wire::{ProductPage, Session},
 };
@@ -157,23 +157,4 @@ fn print(shop: &mut Side, naive: &mut Side) {
     }
     let (min, median, max) = spread(&mut ratios);
     report::line(&format!("shop/naive throughput: {median:.2} (min {min:.2}, max {max:.2} over the slice pairs)"));
-}
-
-/// Minimum, median and maximum; there is at least one value.
-fn spread(values: &mut [f64]) -> (f64, f64, f64) {
-    values.sort_by(f64::total_cmp);
-    let last = values.len() - 1;
-    (values[0], f64::midpoint(values[last / 2], values[values.len() / 2]), values[last])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_spread_has_a_true_median() {
-        assert_eq!(spread(&mut [3.0, 1.0, 2.0]), (1.0, 2.0, 3.0));
-        assert_eq!(spread(&mut [4.0, 1.0, 2.0, 3.0]), (1.0, 2.5, 4.0));
-        assert_eq!(spread(&mut [7.0]), (7.0, 7.0, 7.0));
-    }
 }
