@@ -255,7 +255,7 @@ impl World {
     }
 
     fn payments(&self, node: &Node, process: &Arc<Process>) -> OpServer {
-        let charges = payments::Charges::open(self.charges.failing(self.hook(process)));
+        let charges = payments::Charges::open(self.charges.with_hook(self.hook(process)));
         let line = Arc::new(Line { sandbox: self.provider.clone(), process: process.clone() });
         let window = payments::Window { window_s: self.provider.contract.window_s, ..payments::Window::default() };
         let limits = payments::Limits { permits: PERMITS as u16, window, ..payments::Limits::default() };

@@ -26,9 +26,9 @@ use tokio::time::Instant;
 
 use crate::{
     Charges,
-    permits::{Permit, Permits},
+    permits::{Called, Permit, Permits},
     provider::{Found, Provider, ProviderAnswer},
-    store::{Begin, Decision, Intent, Standing},
+    store::{Begin, Decision, Intent, NOTHING_KNOWN, Standing},
     window::Window,
 };
 
@@ -104,7 +104,7 @@ impl Gateway {
         if standing != Standing::Open {
             return self.answer(standing);
         }
-        let Some(mut permit) = self.permits.acquire(permit_by).await else {
+        let Some(permit) = self.permits.acquire(permit_by).await else {
             return Ok(self.pending("all permits to call the provider are in use".to_owned(), None));
         };
         let watch = Watch::start(&self.seams);
@@ -117,27 +117,25 @@ impl Gateway {
             Begin::Stands(standing) => return self.answer(standing),
         }
         runtime::crash::point("payments.charge.intended");
-        let not_sent = |reason: &str| ProviderAnswer::NotExecuted { reason: reason.to_owned(), retry_after_ms: None };
         let answer = if watch.has_stopped(&self.seams) {
+            drop(permit);
             not_sent("this node was paused before the send")
-        } else if !permit.send() {
-            not_sent("the lease of the permit ran out before the send")
         } else {
-            self.send(charge).await
+            self.send(charge, permit).await
         };
         runtime::crash::point("payments.charge.answered");
-        if !matches!(answer, ProviderAnswer::Unknown { .. }) {
-            permit.over();
-        }
-        drop(permit);
         self.conclude(once, &intent, answer).await
     }
 
-    async fn send(&self, charge: &Charge) -> ProviderAnswer {
+    async fn send(&self, charge: &Charge, permit: Permit) -> ProviderAnswer {
         let started = Instant::now();
         let named = self.named(charge);
-        let answer = tokio::time::timeout(self.limits.provider_timeout, self.provider.charge(&named)).await;
-        let answer = answer.unwrap_or_else(|_| ProviderAnswer::Unknown { reason: self.silence() });
+        let works_on = |answer: &ProviderAnswer| matches!(answer, ProviderAnswer::Unknown { .. });
+        let answer = match permit.call(self.limits.provider_timeout, self.provider.charge(&named), works_on).await {
+            Called::NotSent => return not_sent("the lease of the permit ran out before the send"),
+            Called::Silent => ProviderAnswer::Unknown { reason: self.silence() },
+            Called::Answered(answer) => answer,
+        };
         self.duration.record(started.elapsed().as_secs_f64(), &[KeyValue::new("answer", answer.label())]);
         answer
     }
@@ -194,16 +192,15 @@ impl Gateway {
 
     /// All that is left after the window: the provider's permanent look-up. It can prove "charged", never "not charged"
     /// (CO-6), so without a find a person decides.
-    async fn look_up(&self, charge: &Charge, once: &Once, intent: &Intent, mut permit: Permit) -> Outcome<Charge> {
-        if !permit.send() {
-            return Ok(self.pending("the lease of the permit ran out before the look-up".to_owned(), None));
-        }
-        let found = tokio::time::timeout(self.limits.provider_timeout, self.provider.find(charge)).await;
-        let found = found.unwrap_or_else(|_| Found::Unknown { reason: self.silence() });
-        if !matches!(found, Found::Unknown { .. }) {
-            permit.over();
-        }
-        drop(permit);
+    async fn look_up(&self, charge: &Charge, once: &Once, intent: &Intent, permit: Permit) -> Outcome<Charge> {
+        let works_on = |found: &Found| matches!(found, Found::Unknown { .. });
+        let found = match permit.call(self.limits.provider_timeout, self.provider.find(charge), works_on).await {
+            Called::NotSent => {
+                return Ok(self.pending("the lease of the permit ran out before the look-up".to_owned(), None));
+            }
+            Called::Silent => Found::Unknown { reason: self.silence() },
+            Called::Answered(found) => found,
+        };
         let what = match found {
             Found::Charged { provider_id } => {
                 return self.decide(once, intent, Decision::Charged { provider_id }).await;
@@ -240,7 +237,7 @@ impl Gateway {
             Standing::Decided(decision) => Ok(decision.into()),
             Standing::Closed => Err(CallError::Refused(ChargeRefusal::Closed)),
             Standing::OtherIntent => Err(CallError::Refused(ChargeRefusal::IdReused)),
-            Standing::Open => Ok(self.pending("nothing definite is known".to_owned(), None)),
+            Standing::Open => Ok(self.pending(NOTHING_KNOWN.to_owned(), None)),
         }
     }
 
@@ -254,6 +251,10 @@ impl Gateway {
         let spread = i64::try_from(self.seams.below(RETRY_SPREAD_MS)).unwrap_or_default();
         asked.unwrap_or(RETRY_MIN_MS + spread).clamp(RETRY_MIN_MS, RETRY_MAX_MS)
     }
+}
+
+fn not_sent(reason: &str) -> ProviderAnswer {
+    ProviderAnswer::NotExecuted { reason: reason.to_owned(), retry_after_ms: None }
 }
 
 /// Sees that the process, or the whole machine, stood still. Two clocks, because each stops in other cases: a suspended

@@ -47,8 +47,7 @@ struct Shared {
     wanted: Notify,
 }
 
-/// The right to one call to the provider. Dropped before [`Permit::send`], it is free at once; after it, only
-/// [`Permit::over`] frees it before the provider's longest handling has passed.
+/// The right to one call to the provider, made by [`Permit::call`]. Dropped unused, it is free at once.
 #[derive(Debug)]
 pub(crate) struct Permit {
     shared: Arc<Shared>,
@@ -99,20 +98,36 @@ impl Permits {
     }
 }
 
-impl Permit {
-    /// Says that a byte goes out now. False if the lease has run out meanwhile: then nothing may be sent.
-    pub(crate) fn send(&mut self) -> bool {
-        let now = Instant::now();
-        let may = self.shared.desk().may_send(self.call, now);
-        if may {
-            self.sent_at = Some(now);
-        }
-        may
-    }
+/// What became of a call.
+#[derive(Debug)]
+pub(crate) enum Called<T> {
+    /// The lease of the permit had run out: no byte went out.
+    NotSent,
+    /// No answer came in time.
+    Silent,
+    /// This was the answer.
+    Answered(T),
+}
 
-    /// The provider has ended its work on this call: it has answered, or never got it.
-    pub(crate) fn over(&mut self) {
-        self.sent_at = None;
+impl Permit {
+    /// Makes the call, unless the lease has run out meanwhile. An answer after which the provider `works_on` leaves the
+    /// permit taken for its longest handling, and so do silence and a caller that gives up; any other one frees it.
+    pub(crate) async fn call<T>(
+        mut self,
+        within: Duration,
+        call: impl Future<Output = T>,
+        works_on: impl FnOnce(&T) -> bool,
+    ) -> Called<T> {
+        let now = Instant::now();
+        if !self.shared.desk().may_send(self.call, now) {
+            return Called::NotSent;
+        }
+        self.sent_at = Some(now);
+        let Ok(answer) = tokio::time::timeout(within, call).await else { return Called::Silent };
+        if !works_on(&answer) {
+            self.sent_at = None;
+        }
+        Called::Answered(answer)
     }
 }
 

@@ -322,6 +322,14 @@ pub(crate) fn judge_sighting(
     }
 }
 
+/// Why a charge is pending of which nothing else can be said.
+pub(crate) const NOTHING_KNOWN: &str = "nothing definite is known";
+
+/// An open charge as it is shown to people.
+pub(crate) fn open() -> ChargeStatus {
+    ChargeStatus::Pending { reason: NOTHING_KNOWN.to_owned(), retry_after_ms: 0 }
+}
+
 /// What people said about a charge and its refund, for one line of a report.
 pub(crate) fn note_of(charge: Option<(String, String)>, refund: Option<(String, String)>) -> Option<String> {
     let said: Vec<_> = [charge, refund].into_iter().flatten().map(|(who, why)| format!("{who}: {why}")).collect();

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 /// SHA-256, 32 bytes, as 64 hexadecimal digits on the wire.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +17,14 @@ impl Fingerprint {
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
+    }
+
+    /// Its first half as a name (`UUIDv8`), for what must get the same id from the same content.
+    #[must_use]
+    pub fn uuid(&self) -> Uuid {
+        let mut half = [0; 16];
+        half.copy_from_slice(&self.0[..16]);
+        Uuid::new_v8(half)
     }
 
     /// The raw bytes, as stores keep them.

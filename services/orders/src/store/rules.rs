@@ -8,7 +8,6 @@ use contract::{
     },
 };
 use store::StoreError;
-use uuid::Uuid;
 
 use super::{
     Periods,
@@ -79,10 +78,8 @@ pub(crate) fn ending(row: &Row, ending: Ending) -> Result<Ended, StoreError> {
 /// An event's id is a function of its content, so that no repeat can publish it twice.
 fn event(operation: OperationId, kind: &EventKind) -> Result<(String, String), StoreError> {
     let kind = serde_json::to_string(kind)?;
-    let hash = Fingerprint::of(format!("{operation} {kind}").as_bytes());
-    let mut id = [0; 16];
-    id.copy_from_slice(&hash.as_bytes()[..16]);
-    Ok((EventId(Uuid::new_v8(id)).to_string(), kind))
+    let id = Fingerprint::of(format!("{operation} {kind}").as_bytes()).uuid();
+    Ok((EventId(id).to_string(), kind))
 }
 
 /// Times the first lease that an event gets which was tried so often before: each try doubles it, up to a minute by default,

@@ -10,10 +10,10 @@ use contract::{
     payments::{Mismatch, Reconcile},
 };
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::Gateway;
 use crate::{
+    permits::Called,
     provider::{Ledger, LedgerLine},
     store::{Booked, Outcome},
 };
@@ -36,17 +36,13 @@ impl Gateway {
     pub(crate) async fn reconcile(&self, limit: usize, deadline: Instant) -> Answer<Reconcile> {
         let unread = |why: String| CallError::NotExecuted(format!("the ledgers were not compared: {why}"));
         let permit = self.permits.acquire(deadline).await;
-        let mut permit = permit.ok_or_else(|| unread("all permits to call the provider are in use".to_owned()))?;
-        if !permit.send() {
-            return Err(unread("the lease of the permit ran out".to_owned()));
-        }
-        let ledger = tokio::time::timeout(LEDGER_TIMEOUT, self.provider.ledger()).await;
-        if matches!(ledger, Ok(Ok(_))) {
-            permit.over();
-        }
-        drop(permit);
-        let ledger = ledger.map_err(|_| unread("the provider's ledger did not come in time".to_owned()))?;
-        let mut theirs = by_reference(ledger.map_err(unread)?);
+        let permit = permit.ok_or_else(|| unread("all permits to call the provider are in use".to_owned()))?;
+        let ledger = match permit.call(LEDGER_TIMEOUT, self.provider.ledger(), Result::is_err).await {
+            Called::NotSent => return Err(unread("the lease of the permit ran out".to_owned())),
+            Called::Silent => return Err(unread("the provider's ledger did not come in time".to_owned())),
+            Called::Answered(ledger) => ledger.map_err(unread)?,
+        };
+        let mut theirs = by_reference(ledger);
         let grace_ms = i64::try_from(self.limits.reconcile_grace.as_millis()).unwrap_or(i64::MAX);
         let old_ms = self.charges.now_ms().await?.saturating_sub(grace_ms);
 
@@ -142,8 +138,6 @@ impl Kind {
 }
 
 fn mismatch(kind: Kind, reference: &str, operation: Option<OperationId>, amount: Option<Money>) -> Mismatch {
-    let hash = Fingerprint::of(format!("{} {reference}", kind.reason()).as_bytes());
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&hash.as_bytes()[..16]);
-    Mismatch { id: Uuid::new_v8(bytes), operation, reason: kind.reason().to_owned(), amount }
+    let id = Fingerprint::of(format!("{} {reference}", kind.reason()).as_bytes()).uuid();
+    Mismatch { id, operation, reason: kind.reason().to_owned(), amount }
 }

@@ -9,14 +9,15 @@ use tokio::time::Instant;
 
 use super::Gateway;
 use crate::{
+    permits::Called,
     provider::RefundAnswer,
-    store::{BeginRefund, RefundDecision, RefundStanding},
+    store::{BeginRefund, NOTHING_KNOWN, RefundDecision, RefundStanding},
 };
 
 impl Gateway {
     /// Pays back once, or says what is known.
     pub(crate) async fn refund(&self, op: &Refund, once: &Once, permit_by: Instant) -> Outcome<Refund> {
-        let Some(mut permit) = self.permits.acquire(permit_by).await else {
+        let Some(permit) = self.permits.acquire(permit_by).await else {
             return Ok(pending("all permits to call the provider are in use"));
         };
         match self.charges.begin_refund(once, op.operation, op.amount, &op.evidence).await? {
@@ -24,16 +25,13 @@ impl Gateway {
             BeginRefund::Stands(standing) => return answer(standing),
         }
         runtime::crash::point("payments.refund.intended");
-        if !permit.send() {
-            return Ok(pending("the lease of the permit ran out before the send"));
-        }
         let call = self.provider.refund(op.operation, op.amount);
-        let said = tokio::time::timeout(self.limits.provider_timeout, call).await;
-        let said = said.unwrap_or_else(|_| RefundAnswer::Unknown { reason: self.silence() });
-        if !matches!(said, RefundAnswer::Unknown { .. }) {
-            permit.over();
-        }
-        drop(permit);
+        let works_on = |said: &RefundAnswer| matches!(said, RefundAnswer::Unknown { .. });
+        let said = match permit.call(self.limits.provider_timeout, call, works_on).await {
+            Called::NotSent => return Ok(pending("the lease of the permit ran out before the send")),
+            Called::Silent => RefundAnswer::Unknown { reason: self.silence() },
+            Called::Answered(said) => said,
+        };
         let decision = match said {
             RefundAnswer::Refunded { refund_id } => RefundDecision::Refunded { refund_id },
             RefundAnswer::Refused { code } => RefundDecision::Refused { code },
@@ -65,7 +63,7 @@ fn answer(standing: RefundStanding) -> Outcome<Refund> {
         RefundStanding::ChargeOpen => Err(CallError::NotExecuted(
             "the charge itself is not decided yet: settle that first, then pay it back".to_owned(),
         )),
-        RefundStanding::Open => Ok(pending("nothing definite is known")),
+        RefundStanding::Open => Ok(pending(NOTHING_KNOWN)),
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) enum Proof {
 }
 
 /// Status, code, proof. The code is the body's `code`, or its `status` where it has no code.
-const TABLE: &[(u16, &str, Proof)] = &[
+const CHARGES: &[(u16, &str, Proof)] = &[
     (200, "charged", Proof::Charged),
     // Remembered by the provider under the key.
     (402, "card_declined", Proof::Declined),
@@ -66,16 +66,19 @@ const REFUNDS: &[(u16, &str, RefundProof)] = &[
     (500, "internal_error", RefundProof::Unknown),
 ];
 
-/// None for an answer that is not listed: who has given it, and whether the provider works on, is open too.
-pub(super) fn refund_proof(status: u16, code: &str) -> Option<RefundProof> {
-    let listed = REFUNDS.iter().find(|(known_status, known_code, _)| (*known_status, *known_code) == (status, code));
-    listed.map(|(_, _, proof)| *proof)
+/// What an answer to a charge proves.
+pub(super) fn proof(status: u16, code: &str) -> Option<Proof> {
+    listed(CHARGES, status, code)
 }
 
-/// As for refunds.
-pub(super) fn proof(status: u16, code: &str) -> Option<Proof> {
-    let listed = TABLE.iter().find(|(known_status, known_code, _)| (*known_status, *known_code) == (status, code));
-    listed.map(|(_, _, proof)| *proof)
+/// What an answer to a refund proves.
+pub(super) fn refund_proof(status: u16, code: &str) -> Option<RefundProof> {
+    listed(REFUNDS, status, code)
+}
+
+/// None for an answer that is not listed: who has given it, and whether the provider works on, is open too.
+fn listed<P: Copy>(table: &[(u16, &str, P)], status: u16, code: &str) -> Option<P> {
+    table.iter().find(|(known, name, _)| (*known, *name) == (status, code)).map(|(_, _, proof)| *proof)
 }
 
 #[cfg(test)]
@@ -113,11 +116,13 @@ mod tests {
 
     #[test]
     fn no_answer_is_listed_twice() {
-        for (at, (status, code, _)) in TABLE.iter().enumerate() {
-            assert!(!TABLE[..at].iter().any(|(other, name, _)| (other, name) == (status, code)), "{status} {code}");
-        }
-        for (at, (status, code, _)) in REFUNDS.iter().enumerate() {
-            assert!(!REFUNDS[..at].iter().any(|(other, name, _)| (other, name) == (status, code)), "{status} {code}");
+        none_twice(CHARGES);
+        none_twice(REFUNDS);
+    }
+
+    fn none_twice<P>(table: &[(u16, &str, P)]) {
+        for (at, (status, code, _)) in table.iter().enumerate() {
+            assert!(!table[..at].iter().any(|(other, name, _)| (other, name) == (status, code)), "{status} {code}");
         }
     }
 }

@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 use contract::{
     Money, Once, OperationId, ShareEverything, Upholds,
-    payments::{ChargeRecord, ChargeStatus, CloseRefusal, Evidence},
+    payments::{ChargeRecord, CloseRefusal, Evidence},
 };
 use runtime::Seams;
 use store::{
@@ -24,7 +24,7 @@ use store::{
 use super::{
     Ask, Begin, BeginRefund, Booked, ChargeStore, Closing, Decision, Intent, Leased, Outcome, RefundDecision,
     RefundStanding, RefundStore, ShareStore, Sighted, Sighting, Standing, Table, judge_sighting, may_close, note_of,
-    refunds::may_refund,
+    open, refunds::may_refund,
 };
 
 /// Charges in memory. Clones share them.
@@ -81,9 +81,9 @@ impl SimulatedCharges {
         Self { tables: Arc::default(), seams, hook: no_faults() }
     }
 
-    /// The same charges, seen through failures: the hook decides what becomes of each call.
+    /// The same data for another node, whose calls fail as `hook` says.
     #[must_use]
-    pub fn failing(&self, hook: Hook) -> Self {
+    pub fn with_hook(&self, hook: Hook) -> Self {
         Self { hook, ..self.clone() }
     }
 
@@ -249,10 +249,7 @@ impl ChargeStore for SimulatedCharges {
             let pair = |said: &Evidence| (said.operator.clone(), said.note.clone());
             Some(ChargeRecord {
                 status: match &row.end {
-                    End::Open => Some(ChargeStatus::Pending {
-                        reason: "nothing definite is known".to_owned(),
-                        retry_after_ms: 0,
-                    }),
+                    End::Open => Some(open()),
                     End::Decided(decision) => Some(decision.clone().into()),
                     End::Closed => None,
                 },

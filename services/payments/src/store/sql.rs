@@ -99,15 +99,13 @@ impl SqlCharges {
     ) -> Result<Result<(), CloseRefusal>, StoreError> {
         let mut tx = self.0.begin().await?;
         let row = row::read(&mut tx, operation).await?;
-        let said = |sql: Sql| {
-            sql.bind(evidence.map(|evidence| &*evidence.operator)).bind(evidence.map(|evidence| &*evidence.note))
-        };
         let change = match row {
-            None => said(
+            None => bind_evidence(
                 sql("INSERT INTO charges (operation, state, attempts, maybe_sent, operator, note, created_at_ms, \
                      changed_at_ms) VALUES ($1, 'closed', 0, 0, $2, $3, now_ms(), now_ms()) \
                      ON CONFLICT (operation) DO NOTHING")
                 .bind(operation.to_string()),
+                evidence,
             ),
             Some(row) => {
                 let over = now_ms(&mut tx).await? > row.not_after_ms.unwrap_or(i64::MAX);
@@ -116,10 +114,11 @@ impl SqlCharges {
                     Closing::Refused(why) => return Ok(Err(why.into())),
                     Closing::Close => {}
                 }
-                said(
+                bind_evidence(
                     sql("UPDATE charges SET state = 'closed', operator = $2, note = $3, changed_at_ms = now_ms() \
                          WHERE operation = $1 AND state = 'intended' AND maybe_sent = $4")
                     .bind(operation.to_string()),
+                    evidence,
                 )
                 .bind(row.maybe_sent)
             }
@@ -137,14 +136,11 @@ impl SqlCharges {
         if let Some(known) = row.sighted(sighting)? {
             return Ok(known);
         }
-        let evidence = sighting.evidence.as_ref();
         let set = sql("UPDATE charges SET state = 'charged', provider_id = $2, operator = $3, note = $4, \
                        changed_at_ms = now_ms() WHERE operation = $1 AND state = 'intended'")
         .bind(sighting.operation.to_string())
-        .bind(&sighting.provider_id)
-        .bind(evidence.map(|evidence| &*evidence.operator))
-        .bind(evidence.map(|evidence| &*evidence.note));
-        if tx.execute(set).await? != 1 {
+        .bind(&sighting.provider_id);
+        if tx.execute(bind_evidence(set, sighting.evidence.as_ref())).await? != 1 {
             return Err(met(sighting.operation));
         }
         Database::commit(tx).await?;
@@ -241,6 +237,11 @@ fn bind_intent(text: &'static str, intent: &Intent) -> Sql {
         .bind(code_of(intent.amount.currency))
         .bind(intent.token_hash.as_bytes().as_slice())
         .bind(intent.not_after_ms)
+}
+
+/// Operator and note.
+fn bind_evidence(statement: Sql, evidence: Option<&Evidence>) -> Sql {
+    statement.bind(evidence.map(|evidence| &*evidence.operator)).bind(evidence.map(|evidence| &*evidence.note))
 }
 
 const fn code_of(currency: Currency) -> &'static str {

@@ -26,12 +26,10 @@ pub(super) struct Row {
 
 const SELECT: &str = "SELECT state, amount_minor, currency, token_hash, not_after_ms, attempts, maybe_sent, provider_id, \
                       decline_code, operator, note FROM charges WHERE operation = $1";
-const SELECT_LOCKED: &str = "SELECT state, amount_minor, currency, token_hash, not_after_ms, attempts, maybe_sent, \
-                             provider_id, decline_code, operator, note FROM charges WHERE operation = $1 FOR UPDATE";
 
 /// The row, locked until the transaction ends.
 pub(super) async fn read(tx: &mut Link, operation: OperationId) -> Result<Option<Row>, StoreError> {
-    tx.optional(sql(SELECT_LOCKED).bind(operation.to_string())).await
+    tx.optional(sql(format!("{SELECT} FOR UPDATE")).bind(operation.to_string())).await
 }
 
 /// The row as it is now, to be looked at only.
@@ -79,9 +77,7 @@ impl Row {
         let said = self.operator.zip(self.note);
         let (refund_id, refund_said) = refund.map_or((None, None), |(id, who, why)| (id, Some((who, why))));
         let status = match (outcome, self.provider_id, self.decline_code) {
-            (None, ..) => {
-                Some(ChargeStatus::Pending { reason: "nothing definite is known".to_owned(), retry_after_ms: 0 })
-            }
+            (None, ..) => Some(super::super::open()),
             (Some(Outcome::Charged), id, _) => Some(ChargeStatus::Charged { provider_id: id.unwrap_or_default() }),
             (Some(Outcome::Declined), _, code) => Some(ChargeStatus::Declined { code: code.unwrap_or_default() }),
             (Some(Outcome::Closed), ..) => None,
