@@ -38,7 +38,7 @@ pub(crate) async fn run(options: UpOptions) -> anyhow::Result<()> {
     database.reachable().await?;
     let secret = checks::secret(&dir)?;
     checks::webhook_secret(&dir)?;
-    let inner = checks::free_ports(plan::inner_ports_needed(&blueprint), &public)?;
+    let inner = checks::inner_ports(plan::inner_ports_needed(&blueprint), &public)?;
 
     let cluster = Cluster::new(plan::plan(&blueprint, &public, &inner, &dir, &database), dir.clone())?;
     let (nodes, listener) = (Tasks::new(), Tasks::new());

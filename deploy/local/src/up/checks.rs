@@ -1,7 +1,6 @@
 //! What can be found wrong before anything starts, each with the setting's name and the way out.
 
 use std::{
-    collections::BTreeSet,
     fs::{File, TryLockError},
     net::{Ipv4Addr, TcpListener},
     path::Path,
@@ -15,6 +14,10 @@ use tokio::time::{Instant, sleep};
 use super::write_private;
 use crate::plan::{DataDir, PublicPorts};
 
+/// How far above the storefronts the ports of the nodes behind them begin.
+const INNER_OFFSET: u16 = 10_000;
+/// Inner ports begin below this: with 1,000 nodes there is still room.
+const INNER_LAST: u16 = 60_000;
 /// The nodes of a supervisor that was just killed need a moment to go.
 const PORTS_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -75,21 +78,18 @@ pub(super) async fn ports_are_free(public: &PublicPorts) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Free loopback ports, kept by the nodes over restarts. All are held until all are found, so none comes twice.
-///
-/// Another program can take one while its node restarts; the node then says so and is tried again. Linux makes that
-/// rare: it gives even ports to connections and odd ones to listeners that ask for any.
-pub(super) fn free_ports(count: usize, public: &PublicPorts) -> anyhow::Result<Vec<u16>> {
-    let public: BTreeSet<u16> = public.all().collect();
-    let mut held = Vec::with_capacity(count + public.len());
-    let mut ports = Vec::with_capacity(count);
-    while ports.len() < count {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on 127.0.0.1")?;
-        let port = listener.local_addr()?.port();
-        if !public.contains(&port) {
-            ports.push(port);
-        }
-        held.push(listener);
+/// Free loopback ports, kept by the nodes over restarts: the first ones from [`INNER_OFFSET`] above the storefronts (or
+/// below, where there is no room). Not from those that the kernel hands out, or a connection of somebody else could hold one
+/// while its node restarts.
+pub(super) fn inner_ports(count: usize, public: &PublicPorts) -> anyhow::Result<Vec<u16>> {
+    let shown = public.all().next().unwrap_or_default();
+    let first = shown.checked_add(INNER_OFFSET).filter(|first| *first < INNER_LAST).unwrap_or(shown - INNER_OFFSET);
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    let ports: Vec<u16> = (first..u16::MAX).filter(is_free).take(count).collect();
+    if ports.len() < count {
+        bail!(
+            "fewer than {count} ports are free from {first} up, where nodes listen to each other: choose another --port"
+        );
     }
     Ok(ports)
 }
@@ -116,7 +116,7 @@ fn kept(path: &Path) -> anyhow::Result<Secret> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::{collections::BTreeSet, os::unix::fs::PermissionsExt as _};
 
     use super::*;
 
@@ -145,9 +145,12 @@ mod tests {
     }
 
     #[test]
-    fn free_ports_differ() {
-        let ports = free_ports(40, &PublicPorts::new(8080, 2)).unwrap();
-        assert_eq!(ports.iter().collect::<BTreeSet<_>>().len(), 40);
+    fn inner_ports_are_the_first_free_ones_above() {
+        let port = (30_000..).find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()).unwrap();
+        let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+        let ports = inner_ports(40, &PublicPorts::new(port - INNER_OFFSET, 2)).unwrap();
+        assert!(ports[0] > port && ports.is_sorted() && ports.iter().collect::<BTreeSet<_>>().len() == 40, "{ports:?}");
+        assert!(inner_ports(40, &PublicPorts::new(65_000, 2)).unwrap()[0] >= 55_000);
     }
 
     #[test]

@@ -7,8 +7,7 @@ use std::{
 };
 
 use serde_json::Value;
-
-use crate::cluster::free_ports;
+use testkit::ports::Ports;
 
 /// Time between two faults, on average.
 pub(crate) const KILL_EVERY: Duration = Duration::from_millis(700);
@@ -56,7 +55,8 @@ impl Torment {
         chaos.args(["--duration", &format!("{}ms", self.duration.as_millis())]);
         chaos.args(["--kill-every", &format!("{}ms", KILL_EVERY.as_millis())]);
         chaos.args(["--control", &format!("{}ms", CONTROL.as_millis())]);
-        chaos.args(["--port", &free_ports().to_string(), "--trestle", env!("CARGO_BIN_EXE_trestle")]);
+        let ports = Ports::claim();
+        chaos.args(["--port", &ports.first().to_string(), "--trestle", env!("CARGO_BIN_EXE_trestle")]);
         chaos.arg("--json").arg(verdict.path());
         if let Some((uri, restart)) = &self.database {
             chaos.env("TRESTLE_DATABASE", uri).args(["--database-restart", restart]);

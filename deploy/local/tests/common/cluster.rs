@@ -1,22 +1,25 @@
 //! One running shop: started by `trestle up` in a folder of its own, ended with the test.
 
 use std::{
-    net::TcpListener,
+    fs::File,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
 
 use serde_json::Value;
 use tempfile::TempDir;
+use testkit::ports::Ports;
 
 /// How long anything in these tests may take before it counts as broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What the supervisor has told, in the shop's folder.
+const TOLD: &str = "supervisor.log";
+
 pub(crate) struct Shop {
     supervisor: Child,
-    port: u16,
+    ports: Ports,
     folder: TempDir,
     pub(crate) http: reqwest::Client,
 }
@@ -34,12 +37,13 @@ impl Shop {
     /// `configure` adds to the command line and environment of `trestle up`; the nodes inherit the environment.
     pub(crate) async fn start_with(configure: impl FnOnce(&mut Command)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = free_ports();
+        let ports = Ports::claim();
         let mut up = Command::new(env!("CARGO_BIN_EXE_trestle"));
-        up.args(["up", "--port", &port.to_string(), "--data"]).arg(folder.path()).env("TRESTLE_LOG", "info");
+        up.args(["up", "--port", &ports.first().to_string(), "--data"]).arg(folder.path()).env("TRESTLE_LOG", "info");
         configure(&mut up);
-        let supervisor = up.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let shop = Self { supervisor, port, folder, http: rpc::http_client().unwrap() };
+        let told = File::create(folder.path().join(TOLD)).unwrap();
+        let supervisor = up.stdin(Stdio::null()).stdout(Stdio::null()).stderr(told).spawn().unwrap();
+        let shop = Self { supervisor, ports, folder, http: rpc::http_client().unwrap() };
         shop.until("every node is ready", async || shop.nodes().iter().all(|node| node["state"] == "ready")).await;
         shop
     }
@@ -51,11 +55,11 @@ impl Shop {
 
     /// The URL of a path on the first or second storefront.
     pub(crate) fn url(&self, frontend: u16, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port + frontend - 1)
+        format!("http://127.0.0.1:{}{path}", self.ports.first() + frontend - 1)
     }
 
     pub(crate) fn provider_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port + 19)
+        format!("http://127.0.0.1:{}", self.ports.first() + 19)
     }
 
     /// Every charge the provider ever made.
@@ -100,7 +104,9 @@ impl Shop {
         while !holds().await {
             if started.elapsed() >= PATIENCE {
                 let tail: Vec<_> = self.log_lines().into_iter().rev().take(40).collect();
-                panic!("not in {PATIENCE:?}: {what}\nnodes: {:#?}\nlogs:\n{}", self.nodes(), tail.join("\n"));
+                let told = std::fs::read_to_string(self.folder.path().join(TOLD)).unwrap_or_default();
+                let (nodes, logs) = (self.nodes(), tail.join("\n"));
+                panic!("not in {PATIENCE:?}: {what}\nsupervisor:\n{told}\nnodes: {nodes:#?}\nlogs:\n{logs}");
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
@@ -113,15 +119,4 @@ impl Drop for Shop {
         let _ = self.supervisor.kill();
         let _ = self.supervisor.wait();
     }
-}
-
-/// A port P such that P, P+1, P+10 and P+19 are free, at a place that differs between test processes and from call to
-/// call. Below 32,768: from there on the kernel hands ports to outgoing connections, and one of them could take ours
-/// before the node does.
-pub(crate) fn free_ports() -> u16 {
-    static TAKEN: AtomicU16 = AtomicU16::new(0);
-    let place = u16::try_from(std::process::id() % 400).unwrap();
-    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    let mut candidates = (0..400).map(|_| 12_000 + (place + TAKEN.fetch_add(1, Ordering::Relaxed)) % 400 * 50);
-    candidates.find(|port| [0, 1, 10, 19].iter().all(|offset| is_free(port + offset))).unwrap()
 }
