@@ -159,6 +159,9 @@ fn changed(outcome: Result<CartView, CallError<ChangeRefusal>>, sku: &Sku) -> An
             ChangeRefusal::Unauthenticated => Problem::unauthenticated(),
             ChangeRefusal::UnknownSku => Problem::unknown_sku(sku.as_str()),
             ChangeRefusal::CartFull => Problem::new(Kind::CartFull, "this cart takes no more changes"),
+            ChangeRefusal::KeyReused => {
+                Problem::new(Kind::KeyReused, "this key came with another change of this cart before")
+            }
         })
     })?;
     Ok(Json(cart.into()))

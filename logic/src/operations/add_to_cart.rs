@@ -21,7 +21,7 @@ pub(crate) async fn add_to_cart(app: App, request: AddToCart, _: Repeatable) -> 
     }
     let op = OpId::new(cart, request.request.as_str());
     let add = Add { cart, op, sku: request.sku, quantity: request.quantity };
-    let contents = app.carts.call(&add, NoKey).await.map_err(|error| error.map_refusal(full))?;
+    let contents = app.carts.call(&add, NoKey).await.map_err(|error| error.map_refusal(refused))?;
     view_changed(&app, cart, &contents).await
 }
 
@@ -29,6 +29,9 @@ pub(super) fn unauthenticated(_: NoSession) -> ChangeRefusal {
     ChangeRefusal::Unauthenticated
 }
 
-pub(super) fn full(_: CartRefusal) -> ChangeRefusal {
-    ChangeRefusal::CartFull
+pub(super) fn refused(refusal: CartRefusal) -> ChangeRefusal {
+    match refusal {
+        CartRefusal::CartFull => ChangeRefusal::CartFull,
+        CartRefusal::KeyReused => ChangeRefusal::KeyReused,
+    }
 }

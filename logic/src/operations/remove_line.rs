@@ -3,7 +3,7 @@
 use contract::{CallError, NoKey, OpId, Outcome, Repeatable, carts::Remove, shop::RemoveLine};
 
 use super::{
-    add_to_cart::{full, unauthenticated},
+    add_to_cart::{refused, unauthenticated},
     cart::view_changed,
     set_line::observed,
 };
@@ -15,6 +15,6 @@ pub(crate) async fn remove_line(app: App, request: RemoveLine, _: Repeatable) ->
     let observed = observed(&app, cart, &request.sku).await.map_err(CallError::widen)?;
     let op = OpId::new(cart, request.request.as_str());
     let remove = Remove { cart, op, sku: request.sku, observed };
-    let contents = app.carts.call(&remove, NoKey).await.map_err(|error| error.map_refusal(full))?;
+    let contents = app.carts.call(&remove, NoKey).await.map_err(|error| error.map_refusal(refused))?;
     view_changed(&app, cart, &contents).await
 }

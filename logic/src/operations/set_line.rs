@@ -12,7 +12,7 @@ use contract::{
 };
 
 use super::{
-    add_to_cart::{full, unauthenticated},
+    add_to_cart::{refused, unauthenticated},
     cart::view_changed,
 };
 use crate::{App, app::cart_of};
@@ -26,7 +26,7 @@ pub(crate) async fn set_line(app: App, request: SetLine, _: Repeatable) -> Outco
     let observed = observed(&app, cart, &request.sku).await.map_err(CallError::widen)?;
     let op = OpId::new(cart, request.request.as_str());
     let set = Set { cart, op, sku: request.sku, quantity: request.quantity, observed };
-    let contents = app.carts.call(&set, NoKey).await.map_err(|error| error.map_refusal(full))?;
+    let contents = app.carts.call(&set, NoKey).await.map_err(|error| error.map_refusal(refused))?;
     view_changed(&app, cart, &contents).await
 }
 

@@ -248,7 +248,7 @@ impl World {
     async fn carts(&self, node: &Node, process: &Arc<Process>, address: &str) -> OpServer {
         let peers = Some("static://carts:1,carts:2".parse().unwrap());
         let carts = Replicated::<Cart>::open(node, self.network.from(process), peers, address, 1_000).await;
-        let server = carts::ops(carts::App::new(Arc::new(carts.clone()))).build(node);
+        let server = carts::ops(carts::App::new(Arc::new(carts.clone()), node.seams.clone())).build(node);
         carts.start(node);
         self.carts.lock().unwrap().insert(address.to_owned(), carts);
         server

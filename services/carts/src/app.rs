@@ -6,12 +6,11 @@ use ::store::{Replicated, StoreUri, replicated::ENTRIES_MAX};
 use clap::Args;
 use contract::{
     CallError, CartId,
-    cart::CartFull,
     carts::{CartContents, CartRefusal},
     sessions::Never,
 };
 use rpc::{Discovery, HttpTransport, Ops};
-use runtime::{ListenerLimits, Node, NodeOptions};
+use runtime::{ListenerLimits, Node, NodeOptions, Seams};
 
 use crate::{
     operations,
@@ -40,13 +39,14 @@ pub struct Options {
 #[derive(Clone, Debug)]
 pub struct App {
     pub(crate) store: Arc<dyn CartStore>,
+    pub(crate) seams: Seams,
 }
 
 impl App {
     /// An application on this store.
     #[must_use]
-    pub const fn new(store: Arc<dyn CartStore>) -> Self {
-        Self { store }
+    pub const fn new(store: Arc<dyn CartStore>, seams: Seams) -> Self {
+        Self { store, seams }
     }
 
     async fn open(node: &Node, options: &Options, own_address: &str) -> anyhow::Result<Self> {
@@ -59,7 +59,7 @@ impl App {
         let transport = Arc::new(HttpTransport::new()?);
         let carts = Replicated::open(node, transport, options.peers.clone(), own_address, ENTRIES_MAX).await;
         carts.start(node);
-        Ok(Self::new(Arc::new(carts)))
+        Ok(Self::new(Arc::new(carts), node.seams.clone()))
     }
 
     /// Makes a change that the domain may refuse.
@@ -68,12 +68,12 @@ impl App {
         cart: CartId,
         change: CartChange,
     ) -> Result<CartContents, CallError<CartRefusal>> {
-        self.store.change(cart, change).await?.map_err(|CartFull| CallError::Refused(CartRefusal::CartFull))
+        self.store.change(cart, change).await?.map_err(CallError::Refused)
     }
 
     /// Makes a change that the domain never refuses; at the bound it is not executed.
     pub(crate) async fn must_change(&self, cart: CartId, change: CartChange) -> Result<CartContents, CallError<Never>> {
-        self.store.change(cart, change).await?.map_err(|full| CallError::NotExecuted(full.to_string()))
+        self.store.change(cart, change).await?.map_err(|refusal| CallError::NotExecuted(refusal.to_string()))
     }
 }
 
@@ -108,7 +108,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use runtime::{Seams, Secret};
+    use runtime::Secret;
 
     #[derive(clap::Parser)]
     struct Cli {

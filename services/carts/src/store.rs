@@ -11,8 +11,8 @@ use std::fmt;
 use async_trait::async_trait;
 use contract::{
     CartId, DataSet, OpId, ShareSomething, Sku,
-    cart::{Cart, CartFull, OPS_MAX},
-    carts::CartContents,
+    cart::{Cart, OPS_MAX},
+    carts::{CartContents, CartRefusal},
 };
 use store::StoreError;
 
@@ -63,11 +63,18 @@ pub enum CartChange {
         epoch: u64,
         /// The operations that were bought.
         ops: Vec<OpId>,
+        /// The node's time, in Unix milliseconds.
+        now_ms: i64,
     },
     /// [`Cart::adopt`].
     Adopt {
         /// The guest's cart.
         guest: Cart,
+    },
+    /// Notes in a guest's cart which account's cart takes it over.
+    AdoptedBy {
+        /// The account's cart.
+        account: CartId,
     },
 }
 
@@ -75,19 +82,23 @@ impl CartChange {
     /// Makes the change.
     ///
     /// # Errors
-    /// [`CartFull`]; the cart may then be changed in part and must be thrown away.
-    pub fn apply(self, cart: &mut Cart) -> Result<(), CartFull> {
+    /// A [`CartRefusal`]; the cart may then be changed in part and must be thrown away.
+    pub fn apply(self, cart: &mut Cart) -> Result<(), CartRefusal> {
         match self {
             Self::Add { op, sku, quantity } => cart.add(op, &sku, quantity),
             Self::Set { op, sku, observed, quantity } => cart.set(op, &sku, &observed, quantity),
             Self::Remove { op, sku, observed } => cart.remove(op, &sku, &observed),
-            Self::Clear { epoch, ops } => {
-                cart.clear(epoch, &ops);
+            Self::Clear { epoch, ops, now_ms } => {
+                cart.clear(epoch, &ops, now_ms);
                 Ok(())
             }
             Self::Adopt { guest } => {
                 cart.adopt(&guest);
-                if cart.seen.len() > OPS_MAX { Err(CartFull) } else { Ok(()) }
+                if cart.seen.len() > OPS_MAX { Err(CartRefusal::CartFull) } else { Ok(()) }
+            }
+            Self::AdoptedBy { account } => {
+                cart.adopted_by = cart.adopted_by.max(Some(account));
+                Ok(())
             }
         }
     }
@@ -99,7 +110,7 @@ pub trait CartStore: fmt::Debug + Send + Sync + 'static {
     /// A cart; one that nobody wrote to is empty.
     async fn cart(&self, cart: CartId) -> Result<Cart, StoreError>;
     /// Makes a change in one atomic step and returns the contents after it. The inner error changed nothing.
-    async fn change(&self, cart: CartId, change: CartChange) -> Result<Result<CartContents, CartFull>, StoreError>;
+    async fn change(&self, cart: CartId, change: CartChange) -> Result<Result<CartContents, CartRefusal>, StoreError>;
     /// Joins carts that another node or site sent.
     async fn merge(&self, entries: Vec<(CartId, Cart)>) -> Result<(), StoreError>;
     /// The next carts in order of id; empty at the end.

@@ -7,7 +7,7 @@ use carts::{App, ops};
 use contract::{
     CallError, CartId, NoKey, OpId, Operation,
     cart::Cart,
-    carts::{Add, Adopt, CartContents, Clear, MERGE_MAX, Merge, View},
+    carts::{Add, Adopt, CartContents, CartRefusal, Clear, MERGE_MAX, Merge, View},
 };
 use rpc::{Client, ClientOptions, InProcess};
 use runtime::{Node, Seams, Secret};
@@ -25,7 +25,7 @@ async fn start(network: &InProcess, address: &str) -> Node {
     let node = node(address);
     let peers = Some(MEMBERS.parse().unwrap());
     let data = Replicated::<Cart>::open(&node, Arc::new(network.clone()), peers, address, 1_000).await;
-    network.add(address, ops(App::new(Arc::new(data.clone()))).build(&node));
+    network.add(address, ops(App::new(Arc::new(data.clone()), node.seams.clone())).build(&node));
     data.start(&node);
     tokio::time::timeout(Duration::from_secs(5), async {
         while !node.readiness.is_ready() {
@@ -97,13 +97,47 @@ async fn checkout_and_login_work_on_whichever_node_they_reach() {
     }
 }
 
+/// The guest pays, and logs in before the checkout is over: what was bought is in neither cart afterwards.
+#[tokio::test]
+async fn what_a_guest_bought_leaves_the_account_that_adopted_it_too() {
+    let network = InProcess::default();
+    for address in ["a:1", "b:1"] {
+        start(&network, address).await;
+    }
+    let bought = call(&network, "a:1", add("book", "emma")).await;
+    let ops = bought.lines.iter().flat_map(|line| line.ops.clone()).collect::<Vec<_>>();
+    call(&network, "a:1", add("other", "night-train")).await;
+    let account = CartId(uuid::Uuid::from_u128(9));
+    let adopted = call(&network, "b:1", Adopt { cart: account, guest: CART }).await;
+    assert_eq!(skus(&adopted), ["emma", "night-train"], "it is bought only when it is paid");
+    call(&network, "a:1", Clear { cart: CART, epoch: bought.epoch, ops }).await;
+    for cart in [CART, account] {
+        assert_eq!(skus(&call(&network, "b:1", View { cart }).await), ["night-train"]);
+    }
+}
+
+/// CART-7: a client reused a key.
+#[tokio::test]
+async fn a_key_that_comes_with_another_change_is_refused_while_the_first_is_in_the_cart() {
+    let network = InProcess::default();
+    start(&network, "a:1").await;
+    let client = client(&network, "a:1");
+    call(&network, "a:1", add("key", "emma")).await;
+    for other in [add("key", "night-train"), Add { quantity: 2, ..add("key", "emma") }] {
+        let refused = client.call(&other, NoKey).await;
+        assert!(matches!(refused, Err(CallError::Refused(CartRefusal::KeyReused))), "{refused:?}");
+    }
+    let contents = call(&network, "a:1", add("key", "emma")).await;
+    assert_eq!((skus(&contents), contents.lines[0].quantity), (vec!["emma"], 1));
+}
+
 /// Restarted and not copied yet, a node would call every cart empty, and a checkout would tell its customer so.
 #[tokio::test]
 async fn a_node_that_is_copying_serves_its_peers_only() {
     let network = InProcess::default();
     let node = node("a:1");
     let data = Replicated::<Cart>::open(&node, Arc::new(network.clone()), None, "a:1", 10).await;
-    network.add("a:1", ops(App::new(Arc::new(data))).build(&node));
+    network.add("a:1", ops(App::new(Arc::new(data), node.seams.clone())).build(&node));
     let client = client(&network, "a:1");
     assert!(matches!(client.call(&View { cart: CART }, NoKey).await, Err(CallError::NotExecuted(_))));
     assert!(matches!(client.call(&add("book", "emma"), NoKey).await, Err(CallError::NotExecuted(_))));
@@ -126,8 +160,9 @@ async fn requests_beyond_the_bounds_are_not_executed() {
 
 #[tokio::test]
 async fn every_operation_of_the_family_is_served() {
-    let data = Replicated::<Cart>::open(&node("a"), Arc::new(InProcess::default()), None, "a:1", 10).await;
-    let served = ops(App::new(Arc::new(data))).names();
+    let node = node("a");
+    let data = Replicated::<Cart>::open(&node, Arc::new(InProcess::default()), None, "a:1", 10).await;
+    let served = ops(App::new(Arc::new(data), node.seams.clone())).names();
     let ours = contract::OPERATIONS.iter().filter(|info| info.family == contract::Family::Carts);
     let mut declared: Vec<_> = ours.map(|info| info.name).collect();
     declared.sort_unstable();

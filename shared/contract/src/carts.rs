@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AtLeastOnce, CartId, Family, OpId, Operation, Sku, cart::Cart, sessions::Never};
+use crate::{
+    AtLeastOnce, CartId, Family, OpId, Operation, Sku,
+    cart::{Cart, OPS_PER_EPOCH_MAX},
+    sessions::Never,
+};
 
 /// What is in a cart, and under which dots: what a checkout freezes and a change names as observed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,12 +37,17 @@ impl From<&Cart> for CartContents {
     }
 }
 
-/// Why a change was not made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Why a change was not made; nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum CartRefusal {
     /// The cart has taken its bound of changes.
+    #[error("this cart has taken its {OPS_PER_EPOCH_MAX} changes: check out or start a new one")]
     CartFull,
+    /// The same dot came with another content before, and that is in the cart (CART-7). What has left the cart cannot be
+    /// compared: then the repeat changes nothing, as any late repeat.
+    #[error("this key stands for another change of this cart")]
+    KeyReused,
 }
 
 /// Shows a cart; one that nobody wrote to is empty.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use contract::{
     CartId, OpId, Sku,
-    cart::{Cart, CartFull, Entry, OPS_PER_EPOCH_MAX},
-    carts::CartContents,
+    cart::{Cart, Entry, OPS_PER_EPOCH_MAX},
+    carts::{CartContents, CartRefusal},
 };
 
 use super::{CartChange, CartStore};
@@ -43,7 +43,7 @@ async fn repeats_count_once(store: &dyn CartStore) {
     for late in [add("a", 2), set, remove] {
         assert_eq!(pieces(&change(store, CART, late).await), [("emma", 1)]);
     }
-    let clear = CartChange::Clear { epoch: 0, ops: vec![op("b")] };
+    let clear = CartChange::Clear { epoch: 0, ops: vec![op("b")], now_ms: 7 };
     let cleared = change(store, CART, clear.clone()).await;
     assert!(cleared.epoch == 1 && cleared.lines.is_empty());
     change(store, CART, add("c", 3)).await;
@@ -68,7 +68,7 @@ async fn a_full_cart_is_left_as_it_was(store: &dyn CartStore) {
     }
     store.merge(vec![(CART, cart.clone())]).await.expect("merge");
     let refused = store.change(CART, add("one too many", 1)).await.expect("change");
-    assert_eq!(refused, Err(CartFull));
+    assert_eq!(refused, Err(CartRefusal::CartFull));
     assert_eq!(store.cart(CART).await.expect("read"), cart);
 }
 
@@ -90,6 +90,8 @@ async fn a_guest_is_adopted_once(store: &dyn CartStore) {
         let contents = change(store, CART, CartChange::Adopt { guest: guest.clone() }).await;
         assert_eq!(pieces(&contents), [("emma", 3)]);
     }
+    change(store, GUEST, CartChange::AdoptedBy { account: CART }).await;
+    assert_eq!(store.cart(GUEST).await.expect("read").adopted_by, Some(CART));
 }
 
 async fn pages_cover_all_carts_in_order(store: &dyn CartStore) {

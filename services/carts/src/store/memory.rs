@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use contract::{
     CartId,
-    cart::{Cart, CartFull},
-    carts::CartContents,
+    cart::Cart,
+    carts::{CartContents, CartRefusal},
 };
 use store::{Replicated, StoreError};
 
@@ -16,7 +16,7 @@ impl CartStore for Replicated<Cart> {
         Ok(self.get(&cart).unwrap_or_default())
     }
 
-    async fn change(&self, cart: CartId, change: CartChange) -> Result<Result<CartContents, CartFull>, StoreError> {
+    async fn change(&self, cart: CartId, change: CartChange) -> Result<Result<CartContents, CartRefusal>, StoreError> {
         self.update(cart, |known| {
             let mut cart = known.unwrap_or_default();
             change.apply(&mut cart)?;

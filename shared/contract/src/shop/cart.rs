@@ -51,6 +51,8 @@ pub enum ChangeRefusal {
     UnknownSku,
     /// The cart has taken its bound of changes.
     CartFull,
+    /// The request's id stands for another change of this cart.
+    KeyReused,
 }
 
 /// Adds pieces of a product to the cart.
