@@ -30,8 +30,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// The join. Principal and account are fixed by the token's first use; should two nodes differ (a forged double
-    /// use of one token), the larger wins on all of them.
+    /// The join: commutative, associative and idempotent. Principal and account are fixed by the token's first use;
+    /// should two nodes differ (a forged double use of one token), the larger wins on all of them.
     pub fn merge(&mut self, other: &Self) {
         if (other.principal, &other.account) > (self.principal, &self.account) {
             self.principal = other.principal;

@@ -246,6 +246,28 @@ fn every_operation_is_served() {
 }
 
 #[test]
+fn every_data_set_is_listed() {
+    let mut declared = 0;
+    for path in files(&["rs"]) {
+        let text = fs::read_to_string(&path).unwrap();
+        let sets = text.match_indices("impl DataSet for ").filter(|_| !is_test(&path));
+        for (at, _) in sets {
+            let value = |name: &str| {
+                let rest = text[at..].split_once(name).unwrap().1;
+                rest.split_once(';').unwrap().0.trim_matches([' ', '=', '"']).to_owned()
+            };
+            let (name, sharing) = (value("NAME: &'static str"), value("type Sharing"));
+            let listed = contract::DATA_SETS.iter().find(|set| set.name == name);
+            let listed = listed.unwrap_or_else(|| panic!("{}: {name} is not in DATA_SETS", path.display()));
+            let as_type = format!("share{}", listed.sharing.split('(').next().unwrap());
+            assert_eq!(sharing.to_lowercase(), as_type, "{name}");
+            declared += 1;
+        }
+    }
+    assert!(declared >= 6, "only {declared} data sets found");
+}
+
+#[test]
 fn nothing_names_this_machine() {
     let mut offenders = Vec::new();
     for path in files(&[".rs", ".md", ".toml", ".sh", ".js", ".html", ".css", ".yml", ".json"]) {
