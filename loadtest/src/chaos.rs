@@ -4,7 +4,6 @@
 //! Phases: faults for `--duration`; all faults away, all nodes ready; some seconds to get well; a control phase without
 //! faults (T-7); the customers go home; nothing may stay open; then the verdict.
 
-mod cluster;
 mod customer;
 mod gather;
 mod nemesis;
@@ -23,7 +22,6 @@ use tokio::{
 };
 
 use self::{
-    cluster::Cluster,
     customer::{Adversary, Crowd, Trick},
     gather::Sources,
     nemesis::{Nemesis, swarm},
@@ -40,6 +38,7 @@ use crate::{
         judge,
     },
     client::{Caller, Client, plain_http},
+    cluster::{Cluster, Setup},
     journey::Customer,
     measure::Stats,
     report, seams,
@@ -60,7 +59,15 @@ const STALE_MS: u64 = 5_000;
 /// Starts or finds a shop, torments it, judges it.
 pub(crate) async fn run(options: ChaosOptions) -> anyhow::Result<End> {
     let seed = options.seed.unwrap_or_else(seams::fresh_seed);
-    let cluster = Cluster::open(&options, seed).await?;
+    let setup = Setup {
+        trestle: options.trestle.as_deref(),
+        running: options.data.as_deref(),
+        name: format!("chaos-{seed}"),
+        port: options.port,
+        database: options.database.as_deref(),
+        arguments: Vec::new(),
+    };
+    let cluster = Cluster::open(&setup).await?;
     let result = tokio::select! {
         result = session(&options, seed, &cluster) => result,
         _ = ctrl_c() => Err(anyhow::anyhow!("interrupted; nothing was judged")),

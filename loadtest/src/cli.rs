@@ -7,7 +7,10 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand};
 use reqwest::Url;
 
-use crate::{InvalidRun, chaos::options::ChaosOptions, checkouts::options::CheckoutsOptions, threshold::Threshold};
+use crate::{
+    InvalidRun, chaos::options::ChaosOptions, checkouts::options::CheckoutsOptions, sharing::options::SharingOptions,
+    threshold::Threshold,
+};
 
 const AFTER_HELP: &str = "\
 Start the shop first, in another terminal:
@@ -20,8 +23,10 @@ Then, for example:
   loadtest yardstick
   loadtest checkouts --database postgres://shop@127.0.0.1:5432/shop
 
-This one starts a shop of its own:
+These start shops of their own:
   loadtest chaos --duration 60s --faults kill,pause,provider --timeline chaos.html
+  loadtest sharing kills
+  loadtest sharing costs --redis redis://127.0.0.1:6379
 
 Exit codes: 0 everything held; 99 the audit or a threshold failed, or nothing could be judged; 2 the run was not valid
 (usage, nothing answers); 1 internal error.";
@@ -63,6 +68,12 @@ pub(crate) enum Command {
     /// both alternate, so that a busy machine disturbs both alike. Prints the ratio, latencies, and whether both sides made
     /// as many orders as they count; asserts nothing else.
     Checkouts(CheckoutsOptions),
+    /// Measures what each way of sharing carts and sessions loses when nodes die, and what it costs.
+    ///
+    /// `kills` starts a shop for each strategy, kills so many nodes of the family at once as a row says, and looks for every
+    /// operation that customers were told is done. `costs` starts shops that differ in the strategy or the store and adds to
+    /// carts in short alternating slices.
+    Sharing(SharingOptions),
     /// One node of the naive chain; started by `yardstick`.
     #[command(hide = true)]
     NaiveNode(NaiveNodeOptions),

@@ -3,17 +3,20 @@
 //! It knows the shop only by its public API and the payment provider only by its ledger, and depends on no crate of
 //! this workspace: a checker that shared code with the shop would share its mistakes.
 
+mod adds;
 mod audit;
 mod chaos;
 mod checker;
 mod checkouts;
 mod cli;
 mod client;
+mod cluster;
 mod journey;
 mod measure;
 mod quick;
 mod report;
 mod seams;
+mod sharing;
 mod threshold;
 mod wire;
 mod yardstick;
@@ -50,6 +53,7 @@ async fn main() -> ExitCode {
         cli::Command::Chaos(options) => chaos::run(*options).await,
         cli::Command::Yardstick(options) => yardstick::run(options).await,
         cli::Command::Checkouts(options) => checkouts::run(options).await,
+        cli::Command::Sharing(options) => sharing::run(options).await,
         cli::Command::NaiveNode(options) => yardstick::naive::serve(options).await,
     };
     match result {

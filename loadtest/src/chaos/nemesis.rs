@@ -19,11 +19,8 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{
-    cluster::{Cluster, Node},
-    options::Kind,
-    timeline::Timeline,
-};
+use super::{options::Kind, timeline::Timeline};
+use crate::cluster::{Cluster, Node};
 
 const TICK: Duration = Duration::from_millis(100);
 /// Anti-entropy sends what was missed every quarter of a second; a paused node copies everything when it notices.

@@ -6,12 +6,12 @@ use anyhow::Context;
 use serde::Serialize;
 
 use super::{
-    cluster::Cluster,
     options::{ChaosOptions, Kind},
     timeline::{self, Bar, Second, page},
 };
 use crate::{
     checker::{Check, Evidence, Judgement},
+    cluster::Cluster,
     report::line,
 };
 

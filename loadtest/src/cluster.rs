@@ -1,4 +1,4 @@
-//! The shop under torment, by its own command line: `trestle up`, `status --json`, `kill`, `pause`, `resume`.
+//! A shop that a run starts for itself or torments, by its own command line: `trestle up`, `status --json`, `kill`, `pause`, `resume`.
 //!
 //! Signals go through the supervisor, because it alone knows that a process id still means that node.
 
@@ -16,7 +16,6 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::options::ChaosOptions;
 use crate::{InvalidRun, report};
 
 /// A whole shop starts in about a second; a debug build on a busy machine takes longer.
@@ -26,6 +25,23 @@ const COMMAND_WITHIN: Duration = Duration::from_secs(15);
 /// `trestle up` ends within 5 s of Ctrl-C.
 const END_WITHIN: Duration = Duration::from_secs(15);
 
+/// What to start, or where it runs already.
+#[derive(Debug, Default)]
+pub(crate) struct Setup<'a> {
+    /// The program `trestle`; the one beside this program unless named.
+    pub(crate) trestle: Option<&'a Path>,
+    /// Data folder of a running shop; one is started otherwise.
+    pub(crate) running: Option<&'a Path>,
+    /// Tells the folder of a shop that is started from others.
+    pub(crate) name: String,
+    /// For `--port`.
+    pub(crate) port: u16,
+    /// For `--database`.
+    pub(crate) database: Option<&'a str>,
+    /// Further arguments of `trestle up`.
+    pub(crate) arguments: Vec<String>,
+}
+
 /// One node, as `trestle status --json` shows it.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Node {
@@ -33,6 +49,7 @@ pub(crate) struct Node {
     pub(crate) id: String,
     pub(crate) pid: Option<u32>,
     pub(crate) address: String,
+    pub(crate) ops_address: String,
     pub(crate) state: String,
 }
 
@@ -58,9 +75,9 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     /// Starts a shop, or finds the running one, and waits until every node is ready.
-    pub(crate) async fn open(options: &ChaosOptions, seed: u64) -> anyhow::Result<Self> {
-        let trestle = match &options.trestle {
-            Some(path) => path.clone(),
+    pub(crate) async fn open(setup: &Setup<'_>) -> anyhow::Result<Self> {
+        let trestle = match setup.trestle {
+            Some(path) => path.to_owned(),
             None => std::env::current_exe().context("where am I?")?.with_file_name("trestle"),
         };
         if !trestle.is_file() {
@@ -68,16 +85,16 @@ impl Cluster {
             return Err(InvalidRun(format!("{} is missing: {hint}", trestle.display())).into());
         }
         let mut cluster = Self { trestle, data: PathBuf::new(), supervisor: None };
-        match &options.data {
-            Some(data) => cluster.data.clone_from(data),
-            None => cluster.start(options, seed)?,
+        match setup.running {
+            Some(data) => cluster.data = data.to_owned(),
+            None => cluster.start(setup)?,
         }
         let started = Instant::now();
         loop {
             let status = cluster.status().await;
             match &status {
                 Ok(nodes) if !nodes.is_empty() && nodes.iter().all(Node::is_ready) => return Ok(cluster),
-                Err(error) if options.data.is_some() => {
+                Err(error) if setup.running.is_some() => {
                     let shown = cluster.data.display();
                     return Err(InvalidRun(format!("--data {shown}: no shop runs there ({error:#})")).into());
                 }
@@ -92,19 +109,19 @@ impl Cluster {
         }
     }
 
-    fn start(&mut self, options: &ChaosOptions, seed: u64) -> anyhow::Result<()> {
-        let folder = format!("trestle-chaos-{seed}-{}", std::process::id());
+    fn start(&mut self, setup: &Setup<'_>) -> anyhow::Result<()> {
+        let folder = format!("trestle-{}-{}", setup.name, std::process::id());
         self.data = std::env::temp_dir().join(folder);
         std::fs::create_dir_all(&self.data).with_context(|| format!("cannot make {}", self.data.display()))?;
         let log = std::fs::File::create(self.data.join("up.log"))?;
         let mut command = Command::new(&self.trestle);
-        command.args(["up", "--port", &options.port.to_string(), "--data"]).arg(&self.data);
-        if let Some(uri) = &options.database {
+        command.args(["up", "--port", &setup.port.to_string(), "--data"]).arg(&self.data).args(&setup.arguments);
+        if let Some(uri) = setup.database {
             // Not as an argument: it may hold a password, and arguments are public.
             command.env("TRESTLE_DATABASE", uri);
         }
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
-        report::note(&format!("starting a shop on port {}, data in {}", options.port, self.data.display()));
+        report::note(&format!("starting a shop on port {}, data in {}", setup.port, self.data.display()));
         self.supervisor = Some(command.spawn().with_context(|| format!("cannot run {}", self.trestle.display()))?);
         Ok(())
     }
@@ -125,6 +142,30 @@ impl Cluster {
         let json = self.command(&["status", "--json"]).await?;
         let status: Status = serde_json::from_slice(&json).context("`trestle status --json` is not as documented")?;
         Ok(status.nodes)
+    }
+
+    /// Kills nodes by SIGKILL at once; their supervisor starts them again.
+    pub(crate) async fn kill_at_once(&self, nodes: &[&Node]) -> anyhow::Result<()> {
+        let pids: Option<Vec<String>> = nodes.iter().map(|node| node.pid.map(|pid| pid.to_string())).collect();
+        let pids = pids.context("a node to be killed has no process")?.join(" ");
+        // One command for all, by the shell's own `kill`: one after the other, the first would be back for the last.
+        let status = Command::new("sh").args(["-c", &format!("kill -KILL {pids}")]).status().await?;
+        ensure!(status.success(), "the nodes {pids} cannot be killed");
+        Ok(())
+    }
+
+    /// Waits until every node is ready and none of these processes is one of them.
+    pub(crate) async fn until_ready_without(&self, dead: &[&Node]) -> anyhow::Result<()> {
+        let began = Instant::now();
+        loop {
+            let nodes = self.status().await?;
+            let is_new = |node: &Node| dead.iter().all(|dead| dead.pid != node.pid);
+            if nodes.iter().all(|node| node.is_ready() && is_new(node)) {
+                return Ok(());
+            }
+            ensure!(began.elapsed() < READY_WITHIN, "not all nodes are ready again after {READY_WITHIN:?}: {nodes:?}");
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// `kill`, `pause` or `resume` of a node.
