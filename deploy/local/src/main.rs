@@ -8,6 +8,7 @@ mod blueprint;
 mod cli;
 mod control;
 mod database;
+mod faults;
 mod output;
 mod plan;
 mod roles;

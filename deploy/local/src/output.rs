@@ -5,7 +5,10 @@ use std::{
     process::ExitCode,
 };
 
-use crate::control::{NodeStatus, State};
+use crate::{
+    control::{NodeStatus, State},
+    faults::Fault,
+};
 
 /// One line of results.
 pub(crate) fn say(line: &str) {
@@ -53,6 +56,15 @@ pub(crate) fn table(nodes: &[NodeStatus]) -> String {
     let total_kib: u64 = nodes.iter().filter_map(|node| node.rss_kib).sum();
     lines.push(format!("{} nodes, {} MiB", nodes.len(), total_kib / 1024));
     lines.join("\n")
+}
+
+/// Which links are bad on purpose, and how that ends.
+pub(crate) fn faults(faults: &[Fault]) -> String {
+    if faults.is_empty() {
+        return "no faults: every link is whole".to_owned();
+    }
+    let lines: Vec<_> = faults.iter().map(|fault| format!("  {fault}")).collect();
+    format!("Faults, until `trestle heal [A B]`:\n{}", lines.join("\n"))
 }
 
 fn row(node: &NodeStatus) -> [String; 7] {

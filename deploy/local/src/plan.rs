@@ -15,6 +15,8 @@ pub(crate) const LAST_PORT_OFFSET: u16 = 19;
 /// The port kept for the operator console, counted from `--port`; no frontend may take it.
 const CONSOLE_OFFSET: u16 = 10;
 
+/// The site of every node of a shop that has only one.
+pub(crate) const SITE: &str = "local";
 /// Most frontends that the provider is told of; it asks the next one when one does not answer.
 const WEBHOOKS_MAX: usize = 8;
 
@@ -43,6 +45,8 @@ impl PublicPorts {
 pub(crate) struct NodePlan {
     pub(crate) family: Family,
     pub(crate) id: String,
+    /// Where it stands: a name of `--sites`, or [`SITE`].
+    pub(crate) site: String,
     /// Where callers reach it, `host:port`.
     pub(crate) address: String,
     /// Where operators reach it. The provider, not being ours, has one address for both.
@@ -111,7 +115,7 @@ pub(crate) fn plan(
             let (Some(port), Some(ops_port)) = (port, ops_port) else { continue };
             let [address, ops_address] = [port, ops_port].map(|port| format!("127.0.0.1:{port}"));
             let (id, env) = (format!("{family}-{number}"), database.environment(family));
-            places.push(NodePlan { family, id, address, ops_address, args: Vec::new(), env });
+            places.push(NodePlan { family, id, site: SITE.to_owned(), address, ops_address, args: Vec::new(), env });
         }
     }
     let args: Vec<_> = places.iter().map(|place| arguments(place, &places, dir)).collect();

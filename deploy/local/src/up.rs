@@ -40,7 +40,7 @@ pub(crate) async fn run(options: UpOptions) -> anyhow::Result<()> {
     checks::webhook_secret(&dir)?;
     let inner = checks::inner_ports(plan::inner_ports_needed(&blueprint), &public)?;
 
-    let cluster = Cluster::new(plan::plan(&blueprint, &public, &inner, &dir, &database), dir.clone())?;
+    let cluster = Cluster::new(plan::plan(&blueprint, &public, &inner, &dir, &database), dir.clone(), secret.clone())?;
     let (nodes, listener) = (Tasks::new(), Tasks::new());
     control::serve(cluster.clone(), &secret, &dir, &listener).await?;
     let (count, folder) = (cluster.status().len(), dir.0.display());
