@@ -106,6 +106,7 @@ fn welcome(public: &PublicPorts, data: &Path) -> String {
 Things to try, in another terminal:
   trestle kill logic-1{data}         and go on shopping
   trestle pause payments-1{data}     check out meanwhile, then: trestle resume payments-1{data}
+  trestle cut logic orders{data}     nobody can check out, and no key is lost: trestle heal{data}
   loadtest quick --target {} --provider {provider}    and kill what you like
 
 `trestle status{data}` lists the nodes; Ctrl-C ends them all. (`trestle` is target/release/trestle.)",
