@@ -13,6 +13,7 @@ use crate::{
     faults::{Fault, FaultKind},
     plan::LAST_PORT_OFFSET,
     roles::Role,
+    sites::Sites,
     up,
 };
 
@@ -32,6 +33,7 @@ Examples:
   trestle up --data /tmp/shop         another data folder, so another shop
   TRESTLE_DATABASE=postgres://shop:secret@db:5432/shop trestle up
                                       accounts, stock, orders and charges in PostgreSQL instead of SQLite files
+  trestle up --sites seattle,london   two sites; `trestle cut seattle london` parts them
   TRESTLE_LOG=debug trestle up        every node logs more
   echo '{\"logic\": 4, \"frontend\": 3}' > big.json && trestle up --blueprint big.json
 
@@ -116,6 +118,12 @@ pub(crate) struct UpOptions {
     /// JSON file with the number of nodes of each family, 1 to 16 [default: 2 of each], for example {"logic": 4}.
     #[arg(long, value_name = "FILE")]
     pub(crate) blueprint: Option<PathBuf>,
+    /// Sites that keep taking carts and sessions while cut off from each other, for example seattle,london: one set of
+    /// nodes each, storefront P at the first, P+1 at the second. Orders, stock, accounts and money stay at the first, the
+    /// home site; the others read a copy of its catalogue. The blueprint's numbers are then of each site, but for
+    /// frontends, orders and payments.
+    #[arg(long, value_name = "NAMES", default_value = "local", hide_default_value = true)]
+    pub(crate) sites: Sites,
     /// Database for accounts, stock, orders and charges: postgres://user:password@host:5432/name, which must exist
     /// [default: SQLite files in the data folder]. Prefer the variable: `trestle` takes a password out of its arguments
     /// as soon as it runs, but your shell may have kept it.

@@ -11,7 +11,7 @@ use runtime::{ListenerLimits, Node, NodeOptions, Seams};
 use crate::{
     operations,
     password::Hasher,
-    store::{AccountStore, SessionStore, SqlAccounts},
+    store::{AccountStore, AccountsElsewhere, SessionStore, SqlAccounts},
     throttle::Throttle,
 };
 
@@ -25,8 +25,9 @@ pub struct Options {
     #[command(flatten)]
     pub node: NodeOptions,
     /// Where accounts are kept, the same for all sessions nodes: sqlite:///path/to/file.db or postgres://user@host/database.
+    /// Without it the node keeps sessions only: for a site whose accounts live at another one.
     #[arg(long, env = "TRESTLE_ACCOUNTS", value_name = "URI")]
-    pub accounts: StoreUri,
+    pub accounts: Option<StoreUri>,
     /// Where sessions are kept: memory://, which the nodes of the family share by merge.
     #[arg(long, env = "TRESTLE_SESSIONS", default_value = "memory://", value_name = "URI")]
     pub sessions: StoreUri,
@@ -92,14 +93,19 @@ impl App {
             "--sessions {}: sessions are kept in memory and merged between nodes; use --sessions memory:// (and --peers)",
             options.sessions
         );
-        let accounts = SqlAccounts::open(&options.accounts).await;
-        let accounts = accounts.map_err(|error| anyhow::anyhow!("--accounts {}: {error}", options.accounts))?;
+        let accounts: Arc<dyn AccountStore> = match &options.accounts {
+            Some(uri) => {
+                let accounts = SqlAccounts::open(uri).await;
+                Arc::new(accounts.map_err(|error| anyhow::anyhow!("--accounts {uri}: {error}"))?)
+            }
+            None => Arc::new(AccountsElsewhere),
+        };
         let transport = Arc::new(HttpTransport::new(node)?);
         let sessions =
             Replicated::<Session>::open(node, transport, options.peers.clone(), own_address, ENTRIES_MAX).await;
         sessions.start(node);
         let lives = Lives { account_ms: options.session_days * DAY_MS, anonymous_ms: options.anonymous_days * DAY_MS };
-        Self::new(Arc::new(accounts), Arc::new(sessions), lives, node.seams.clone())
+        Self::new(accounts, Arc::new(sessions), lives, node.seams.clone())
     }
 
     /// Opens a session or finds it opened. The error says why this id will never be this principal's session.
@@ -129,6 +135,7 @@ pub fn ops(app: App) -> Ops<App> {
         .serve(operations::register)
         .serve(operations::login)
         .serve(operations::open)
+        .serve(operations::admit)
         .serve(operations::lookup)
         .serve(operations::revoke)
         .hold_until_ready()
