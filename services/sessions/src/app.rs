@@ -35,6 +35,12 @@ pub struct Options {
     /// Without it the node is alone, and its end loses the sessions.
     #[arg(long, env = "TRESTLE_PEERS", value_name = "DISCOVERY_URI")]
     pub peers: Option<Discovery>,
+    /// Name of the site that this node stands at, if there are several.
+    #[arg(long, env = "TRESTLE_SITE", value_name = "NAME")]
+    pub site: Option<String>,
+    /// The nodes of this family at another site: NAME=static://host:port,...; once for each site.
+    #[arg(long, value_name = "NAME=DISCOVERY_URI")]
+    pub remote: Vec<String>,
     /// This node's address as its peers know it; the address of --listen unless given.
     #[arg(long, env = "TRESTLE_ADVERTISE", value_name = "HOST:PORT")]
     pub advertise: Option<String>,
@@ -102,7 +108,7 @@ impl App {
         };
         let transport = Arc::new(HttpTransport::new(node)?);
         let sessions =
-            Replicated::<Session>::open(node, transport, options.peers.clone(), own_address, ENTRIES_MAX).await;
+            Replicated::<Session>::open(node, transport, peers_of_all_sites(options), own_address, ENTRIES_MAX).await;
         sessions.start(node);
         let lives = Lives { account_ms: options.session_days * DAY_MS, anonymous_ms: options.anonymous_days * DAY_MS };
         Self::new(accounts, Arc::new(sessions), lives, node.seams.clone())
@@ -126,6 +132,19 @@ impl App {
             Err(::store::StoreError::NotExecuted("this session id was used before; mint a new token".to_owned()))
         }
     }
+}
+
+/// Stand-in until members have sites: nodes of other sites are peers like those of this one, so a write waits once for
+/// those that are cut off.
+fn peers_of_all_sites(options: &Options) -> Option<Discovery> {
+    let mut peers = options.peers.clone()?;
+    for remote in &options.remote {
+        let there = remote.split_once('=').and_then(|(_, uri)| uri.parse().ok());
+        if let (Discovery::Static(peers), Some(Discovery::Static(there))) = (&mut peers, there) {
+            peers.extend(there);
+        }
+    }
+    Some(peers)
 }
 
 /// All operations of the family.
