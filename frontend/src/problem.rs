@@ -16,6 +16,8 @@ pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 const DETAIL_CHARS_MAX: usize = 300;
 /// When asking again makes sense if nothing better is known, in seconds.
 pub(crate) const RETRY_AFTER_S: u32 = 1;
+/// The same for a site that is cut off: links between sites take longer to mend than nodes to start.
+const HOME_RETRY_AFTER_S: u32 = 5;
 
 /// Declares the kinds with their facts side by side, because two tables would drift.
 macro_rules! kinds {
@@ -86,6 +88,7 @@ kinds! {
     Throttled, TOO_MANY_REQUESTS, "throttled", "Too many wrong passwords", "Wait for Retry-After; nothing was looked at.";
     Panic, INTERNAL_SERVER_ERROR, "internal-error", "A defect of the shop", "Repeat with the same key: a started checkout goes on by itself.";
     Busy, SERVICE_UNAVAILABLE, "busy", "Not executed", "Nothing happened. Send the same again after Retry-After, with the same key if it has one.";
+    HomeSiteUnreachable, SERVICE_UNAVAILABLE, "home-site-unreachable", "The home site cannot be reached", "This request began nothing, and the cart is kept. Orders and accounts live at another site: send the same again, with the same key if it has one, when the sites reach each other.";
     OutcomeUnknown, SERVICE_UNAVAILABLE, "outcome-unknown", "It may or may not have happened", "Send the same again after Retry-After, with the same key: it counts once.";
 }
 
@@ -110,6 +113,12 @@ impl Problem {
     pub(crate) fn unauthenticated() -> Self {
         let challenge = HeaderValue::from_static("Bearer");
         Self::new(Kind::Unauthenticated, "this call needs a live session").header(header::WWW_AUTHENTICATE, challenge)
+    }
+
+    /// This site is cut off from the one that keeps orders and accounts.
+    pub(crate) fn home_unreachable(site: &str) -> Self {
+        let detail = format!("this site cannot reach {site}, where orders and accounts are kept; nothing was begun");
+        Self::new(Kind::HomeSiteUnreachable, detail).retry_after_s(HOME_RETRY_AFTER_S)
     }
 
     pub(crate) fn unknown_sku(sku: &str) -> Self {

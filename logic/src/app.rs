@@ -35,6 +35,16 @@ pub struct Options {
     /// Where the payments nodes are.
     #[arg(long, env = "TRESTLE_PAYMENTS", value_name = "URI")]
     pub payments: Discovery,
+    /// Where stock is kept, if the nodes of --catalogue only have a copy: the catalogue nodes of the home site.
+    #[arg(long, env = "TRESTLE_STOCK_AT", value_name = "URI")]
+    pub stock: Option<Discovery>,
+    /// Where accounts are kept, if the nodes of --sessions have none: the sessions nodes of the home site.
+    #[arg(long, env = "TRESTLE_ACCOUNTS_AT", value_name = "URI")]
+    pub accounts: Option<Discovery>,
+    /// Name of the site that keeps orders, stock and accounts, if this node stands at another one: what customers are told
+    /// when it cannot be reached.
+    #[arg(long, env = "TRESTLE_HOME_SITE", value_name = "NAME")]
+    pub home_site: Option<String>,
     /// Folder that receipts are written to, one file an event; made if it is not there.
     #[arg(long, env = "TRESTLE_MAILBOX", default_value = "mailbox", value_name = "DIR")]
     pub mailbox: PathBuf,
@@ -54,6 +64,12 @@ pub struct App {
     pub(crate) sessions: Client,
     pub(crate) carts: Client,
     pub(crate) catalogue: Client,
+    /// Of the home site; the same as `catalogue` there.
+    pub(crate) stock: Client,
+    /// The sessions nodes of the home site; the same as `sessions` there.
+    pub(crate) accounts: Client,
+    /// The home site's name, on nodes of other sites.
+    pub(crate) home_site: Option<String>,
     pub(crate) orders: Client,
     pub(crate) payments: Client,
     pub(crate) prices: Prices,
@@ -66,13 +82,18 @@ impl App {
     pub fn new(node: &Node, transport: &Arc<dyn Transport>, options: &Options) -> Self {
         let client =
             |discovery: &Discovery| Client::new(node, transport.clone(), discovery.clone(), ClientOptions::default());
+        let (sessions, carts) = (client(&options.sessions), client(&options.carts));
         let catalogue = client(&options.catalogue);
+        let stock = options.stock.as_ref().map_or_else(|| catalogue.clone(), client);
         Self {
             node: node.clone(),
-            sessions: client(&options.sessions),
-            carts: client(&options.carts),
-            prices: Prices::new(catalogue.clone()),
+            accounts: options.accounts.as_ref().map_or_else(|| sessions.clone(), client),
+            home_site: options.home_site.clone(),
+            sessions,
+            carts,
+            prices: Prices::new(catalogue.clone(), stock.clone()),
             catalogue,
+            stock,
             orders: client(&options.orders),
             payments: client(&options.payments),
             receipts: Arc::new(Mailbox::new(options.mailbox.clone(), options.smtp.as_ref())),
@@ -136,7 +157,7 @@ pub fn ops(app: App) -> Ops<App> {
 /// When an option cannot be used; the message names the setting.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let node = Node::start("logic", &options.node)?;
-    let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new()?);
+    let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new(&node)?);
     let app = App::new(&node, &transport, &options);
     app.start_background();
     let server = ops(app).build(&node);

@@ -91,7 +91,7 @@ async fn reserve(app: &App, checkout: &OpenCheckout) -> Result<Option<RefuseReas
     let pieces = checkout.snapshot.lines.iter();
     let lines = pieces.map(|line| Pieces { sku: line.sku.clone(), quantity: line.quantity }).collect();
     let request = Reserve { operation: checkout.operation, lines };
-    match app.catalogue.call(&request, checkout.operation.into()).await {
+    match app.stock.call(&request, checkout.operation.into()).await {
         Ok(()) => {
             crash::point("logic.driver.reserved");
             Ok(None)

@@ -10,6 +10,7 @@ mod outbox;
 mod prices;
 mod proof;
 mod reconciler;
+mod sites;
 
 pub use app::{App, Options, ops, run};
 pub use mailbox::{Receipts, SmtpUri, SmtpUriError};

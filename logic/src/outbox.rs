@@ -56,8 +56,8 @@ async fn round(app: &App) -> usize {
 async fn deliver(app: &App, event: Event) -> Option<EventId> {
     let Event { id, operation, kind } = event;
     let result = match kind {
-        EventKind::SettleStock => ended(app.catalogue.call(&Settle { operation }, NoKey).await),
-        EventKind::ReleaseStock => ended(app.catalogue.call(&Release { operation }, NoKey).await),
+        EventKind::SettleStock => ended(app.stock.call(&Settle { operation }, NoKey).await),
+        EventKind::ReleaseStock => ended(app.stock.call(&Release { operation }, NoKey).await),
         EventKind::ClearCart { cart, epoch, ops } => {
             let cleared = app.carts.call(&Clear { cart, epoch, ops }, NoKey).await;
             cleared.map(|_| ()).map_err(|error| error.to_string())

@@ -27,12 +27,14 @@ const ENTRIES_MAX: usize = 10_000;
 #[derive(Clone, Debug)]
 pub(crate) struct Prices {
     catalogue: Client,
+    /// The nodes whose prices are those of this moment: others may have a copy of another site's only.
+    stock: Client,
     cache: Arc<Mutex<BTreeMap<Sku, (Product, Instant)>>>,
 }
 
 impl Prices {
-    pub(crate) fn new(catalogue: Client) -> Self {
-        Self { catalogue, cache: Arc::default() }
+    pub(crate) fn new(catalogue: Client, stock: Client) -> Self {
+        Self { catalogue, stock, cache: Arc::default() }
     }
 
     /// One product, at most a second old.
@@ -49,13 +51,13 @@ impl Prices {
     /// The same with the prices of this moment: what a checkout freezes.
     pub(crate) async fn lines_now(&self, contents: &CartContents) -> Result<(Vec<OrderLine>, Money), CallError<Never>> {
         let skus: Vec<_> = contents.lines.iter().map(|line| line.sku.clone()).collect();
-        price(contents, &self.fetch(&skus).await?)
+        price(contents, &self.fetch(&self.stock, &skus).await?)
     }
 
     async fn products(&self, skus: &[Sku]) -> Result<BTreeMap<Sku, Product>, CallError<Never>> {
         let (mut found, missing) = self.cached(skus);
         if !missing.is_empty() {
-            found.append(&mut self.fetch(&missing).await?);
+            found.append(&mut self.fetch(&self.catalogue, &missing).await?);
         }
         Ok(found)
     }
@@ -75,10 +77,10 @@ impl Prices {
         (found, missing)
     }
 
-    async fn fetch(&self, skus: &[Sku]) -> Result<BTreeMap<Sku, Product>, CallError<Never>> {
+    async fn fetch(&self, from: &Client, skus: &[Sku]) -> Result<BTreeMap<Sku, Product>, CallError<Never>> {
         let mut found = BTreeMap::new();
         for part in skus.chunks(PRODUCTS_MAX) {
-            for product in self.catalogue.call(&Products { skus: part.to_vec() }, NoKey).await? {
+            for product in from.call(&Products { skus: part.to_vec() }, NoKey).await? {
                 found.insert(product.sku.clone(), product);
             }
         }

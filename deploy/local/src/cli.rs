@@ -4,13 +4,16 @@ use std::{future::Future, path::PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
+use runtime::SLOW_MS_MAX;
 
 use crate::{
     attention::{self, AttentionCommand},
     control::{self, Action},
     database::{self, DATABASE_ENV, Hidden},
+    faults::{Fault, FaultKind},
     plan::LAST_PORT_OFFSET,
     roles::Role,
+    sites::Sites,
     up,
 };
 
@@ -22,6 +25,7 @@ Examples:
   trestle kill logic-1                what a crash does: nothing that a customer sees
   trestle attention list              what waits for a person
   trestle pause payments-1            a node that hangs; `trestle resume payments-1` wakes it
+  trestle cut logic orders            packets vanish between them; `trestle heal` mends every link
   trestle node catalogue --help       options of one node, as compose and Kubernetes start it";
 
 const UP_EXAMPLES: &str = "\
@@ -29,6 +33,7 @@ Examples:
   trestle up --data /tmp/shop         another data folder, so another shop
   TRESTLE_DATABASE=postgres://shop:secret@db:5432/shop trestle up
                                       accounts, stock, orders and charges in PostgreSQL instead of SQLite files
+  trestle up --sites seattle,london   two sites; `trestle cut seattle london` parts them
   TRESTLE_LOG=debug trestle up        every node logs more
   echo '{\"logic\": 4, \"frontend\": 3}' > big.json && trestle up --blueprint big.json
 
@@ -36,6 +41,21 @@ Ports: storefronts on P and P+1 (further ones above), P+10 kept for the console,
 Environment: nodes inherit it, so each TRESTLE_* variable of `trestle node FAMILY --help` reaches them.
 What `up` sets by itself wins: addresses, stores, permits, the time to drain.
 Exit codes: 0 ended when asked to; 1 could not start, or a node failed for good.";
+
+const LINK_EXAMPLES: &str = "\
+Examples:
+  trestle cut logic orders            no logic node reaches an orders node, nor the other way
+  trestle cut carts-1 carts           one carts node is alone
+  trestle cut seattle london          two sites (trestle up --sites seattle,london) lose each other
+  trestle slow logic carts --ms 200   each call between them takes 200 ms longer
+  trestle lose-replies logic payments charges are made, and nobody hears of it
+  trestle heal logic orders           this link is whole again; without names: all links
+
+A and B are nodes, families or sites, as `trestle status` lists them. What is cut is lost in silence, requests and the
+replies of calls in flight alike, so callers wait until their patience ends, as with a network that swallows packets.
+Readiness probes between nodes are calls too. Faults outlive the nodes: one that is started again has its rules before
+its first call. Not concerned: customers, `trestle status`, files and databases, and the provider's own events, since
+the provider is not ours. Every node shows its rules at /faults of its operations address.";
 
 /// Trestle: a bookshop as a three-tier reference system. Without a command: `trestle up`.
 #[derive(Debug, Parser)]
@@ -65,6 +85,18 @@ enum Command {
     Pause(NodeOptions),
     /// Lets a paused node go on (SIGCONT).
     Resume(NodeOptions),
+    /// Cuts the links between A and B in both directions: requests and replies vanish in silence.
+    #[command(after_help = LINK_EXAMPLES)]
+    Cut(LinkOptions),
+    /// Makes each call between A and B take longer, in both directions.
+    #[command(after_help = LINK_EXAMPLES)]
+    Slow(SlowOptions),
+    /// Lets calls from A to B be executed and loses their replies.
+    #[command(after_help = LINK_EXAMPLES)]
+    LoseReplies(LinkOptions),
+    /// Ends the faults between A and B, or all of them.
+    #[command(after_help = LINK_EXAMPLES)]
+    Heal(HealOptions),
     /// Shows what waits for a person (uncertain charges, differences between ledgers), and does what the person decides.
     #[command(after_help = attention::EXAMPLES)]
     Attention {
@@ -86,6 +118,12 @@ pub(crate) struct UpOptions {
     /// JSON file with the number of nodes of each family, 1 to 16 [default: 2 of each], for example {"logic": 4}.
     #[arg(long, value_name = "FILE")]
     pub(crate) blueprint: Option<PathBuf>,
+    /// Sites that keep taking carts and sessions while cut off from each other, for example seattle,london: one set of
+    /// nodes each, storefront P at the first, P+1 at the second. Orders, stock, accounts and money stay at the first, the
+    /// home site; the others read a copy of its catalogue. The blueprint's numbers are then of each site, but for
+    /// frontends, orders and payments.
+    #[arg(long, value_name = "NAMES", default_value = "local", hide_default_value = true)]
+    pub(crate) sites: Sites,
     /// Database for accounts, stock, orders and charges: postgres://user:password@host:5432/name, which must exist
     /// [default: SQLite files in the data folder]. Prefer the variable: `trestle` takes a password out of its arguments
     /// as soon as it runs, but your shell may have kept it.
@@ -119,6 +157,39 @@ struct NodeOptions {
     data: DataOption,
 }
 
+#[derive(Args, Debug)]
+struct LinkOptions {
+    /// Node, family or site.
+    #[arg(value_name = "A")]
+    a: String,
+    /// Node, family or site.
+    #[arg(value_name = "B")]
+    b: String,
+    #[command(flatten)]
+    data: DataOption,
+}
+
+#[derive(Args, Debug)]
+struct SlowOptions {
+    #[command(flatten)]
+    link: LinkOptions,
+    /// How much longer each call takes, in milliseconds, 1 to 60000.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(SLOW_MS_MAX)))]
+    ms: u32,
+}
+
+#[derive(Args, Debug)]
+struct HealOptions {
+    /// Node, family or site; without names all faults end.
+    #[arg(value_name = "A", requires = "b")]
+    a: Option<String>,
+    /// Node, family or site.
+    #[arg(value_name = "B")]
+    b: Option<String>,
+    #[command(flatten)]
+    data: DataOption,
+}
+
 impl Cli {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         match self.command.unwrap_or(Command::Up(self.up)) {
@@ -134,6 +205,10 @@ impl Cli {
             Command::Kill(options) => signal(&options, Action::Kill),
             Command::Pause(options) => signal(&options, Action::Pause),
             Command::Resume(options) => signal(&options, Action::Resume),
+            Command::Cut(options) => inject(options, FaultKind::Cut, None),
+            Command::Slow(SlowOptions { link, ms }) => inject(link, FaultKind::Slow, Some(ms)),
+            Command::LoseReplies(options) => inject(options, FaultKind::LoseReplies, None),
+            Command::Heal(HealOptions { a, b, data }) => on_this_thread(control::heal(&data.dir, a.zip(b))),
             Command::Attention { command } => on_this_thread(attention::run(command)),
             Command::Reconcile(options) => on_this_thread(attention::reconcile(options)),
         }
@@ -142,6 +217,12 @@ impl Cli {
 
 fn signal(options: &NodeOptions, action: Action) -> anyhow::Result<()> {
     on_this_thread(control::signal(&options.data.dir, &options.node, action))
+}
+
+fn inject(options: LinkOptions, kind: FaultKind, ms: Option<u32>) -> anyhow::Result<()> {
+    let LinkOptions { a, b, data } = options;
+    let fault = Fault { kind, a, b, ms };
+    on_this_thread(async move { control::inject(&data.dir, &fault).await })
 }
 
 /// The supervisor depends on this: the kernel ends a node with the *thread* that started it, and every task of this
@@ -170,6 +251,12 @@ mod tests {
         assert!(matches!(cli.command, Some(Command::Up(up)) if up.data.dir == Path::new("/x") && up.port == 8080));
         for port in ["0", "65517", "x"] {
             assert!(Cli::try_parse_from(["trestle", "--port", port]).unwrap_err().to_string().contains("--port"));
+        }
+        for (args, named) in
+            [(&["cut", "logic"][..], "<B>"), (&["heal", "logic"], "<B>"), (&["slow", "a", "b"], "--ms")]
+        {
+            let error = Cli::try_parse_from([&["trestle"], args].concat()).unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
         }
     }
 }

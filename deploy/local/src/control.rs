@@ -1,4 +1,4 @@
-//! How `trestle status`, `kill`, `pause` and `resume` reach the supervisor: HTTP on loopback, found and opened by two
+//! How `trestle status`, `kill`, `pause`, `resume`, `cut` and its kin reach the supervisor: HTTP on loopback, found and opened by two
 //! files in the data folder that only its owner can read.
 //!
 //! The supervisor sends the signals, not the command: it alone knows that a process id still means that node, because
@@ -12,13 +12,18 @@ use std::fmt;
 use contract::Family;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use client::{nodes, signal, status};
+use crate::faults::Fault;
+
+pub(crate) use client::{heal, inject, nodes, signal, status};
 pub(crate) use server::serve;
 
 /// What `trestle status --json` prints.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Status {
     pub(crate) nodes: Vec<NodeStatus>,
+    /// Which links are bad on purpose.
+    #[serde(default)]
+    pub(crate) faults: Vec<Fault>,
 }
 
 /// One node as the supervisor sees it.
@@ -97,6 +102,27 @@ impl Action {
 struct SignalRequest {
     node: String,
     action: Action,
+}
+
+/// Which faults to end: all, or those between two names.
+#[derive(Debug, Serialize, Deserialize)]
+struct HealRequest {
+    between: Option<(String, String)>,
+}
+
+/// Which faults there are after a change.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct FaultsNow {
+    pub(crate) faults: Vec<Fault>,
+    /// Nodes that could not be told yet.
+    pub(crate) later: Vec<String>,
+}
+
+/// What was healed.
+#[derive(Debug, Serialize, Deserialize)]
+struct Healed {
+    ended: Vec<Fault>,
+    now: FaultsNow,
 }
 
 /// Why it was not done.

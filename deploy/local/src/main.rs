@@ -8,9 +8,11 @@ mod blueprint;
 mod cli;
 mod control;
 mod database;
+mod faults;
 mod output;
 mod plan;
 mod roles;
+mod sites;
 mod supervisor;
 mod up;
 

@@ -5,7 +5,10 @@ use std::{
     process::ExitCode,
 };
 
-use crate::control::{NodeStatus, State};
+use crate::{
+    control::{NodeStatus, State},
+    faults::Fault,
+};
 
 /// One line of results.
 pub(crate) fn say(line: &str) {
@@ -33,11 +36,18 @@ pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The nodes as a table.
+/// The nodes as a table; sites only if there is more than one.
 pub(crate) fn table(nodes: &[NodeStatus]) -> String {
-    let headings = ["NODE", "STATE", "PID", "ADDRESS", "OPERATIONS", "MEMORY", "RESTARTS"].map(str::to_owned);
-    let rows: Vec<[String; 7]> = std::iter::once(headings).chain(nodes.iter().map(row)).collect();
-    let widths: Vec<usize> = (0..7).map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0)).collect();
+    let mut headings = vec!["NODE", "STATE", "PID", "ADDRESS", "OPERATIONS", "MEMORY", "RESTARTS"];
+    let sites = nodes.iter().any(|node| nodes.first().is_some_and(|first| first.site != node.site));
+    if sites {
+        headings.insert(1, "SITE");
+    }
+    let headings: Vec<_> = headings.into_iter().map(str::to_owned).collect();
+    let columns = headings.len();
+    let rows: Vec<_> = std::iter::once(headings).chain(nodes.iter().map(|node| row(node, sites))).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
     let plain = !std::io::stdout().is_terminal() || std::env::var_os("NO_COLOR").is_some();
     let mut lines = Vec::new();
     for (number, row) in rows.iter().enumerate() {
@@ -55,9 +65,18 @@ pub(crate) fn table(nodes: &[NodeStatus]) -> String {
     lines.join("\n")
 }
 
-fn row(node: &NodeStatus) -> [String; 7] {
+/// Which links are bad on purpose, and how that ends.
+pub(crate) fn faults(faults: &[Fault]) -> String {
+    if faults.is_empty() {
+        return "no faults: every link is whole".to_owned();
+    }
+    let lines: Vec<_> = faults.iter().map(|fault| format!("  {fault}")).collect();
+    format!("Faults, until `trestle heal [A B]`:\n{}", lines.join("\n"))
+}
+
+fn row(node: &NodeStatus, sites: bool) -> Vec<String> {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-    [
+    let mut row = vec![
         node.id.clone(),
         node.state.to_string(),
         or_dash(node.pid.map(|pid| pid.to_string())),
@@ -65,7 +84,11 @@ fn row(node: &NodeStatus) -> [String; 7] {
         node.ops_address.clone(),
         or_dash(node.rss_kib.map(|kib| format!("{} MiB", kib / 1024))),
         node.restarts.to_string(),
-    ]
+    ];
+    if sites {
+        row.insert(1, node.site.clone());
+    }
+    row
 }
 
 const fn colour(state: State) -> &'static str {
@@ -102,5 +125,8 @@ mod tests {
         assert_eq!(lines[1], "logic-1   ready  4321  127.0.0.1:1  127.0.0.1:20000  2 MiB   3");
         assert_eq!(lines[2], "logic-16  ready  -     127.0.0.1:1  127.0.0.1:20000  -       3");
         assert_eq!(lines[3], "2 nodes, 2 MiB");
+        let away = NodeStatus { site: "london".to_owned(), ..node("logic-2", None) };
+        let text = table(&[node("logic-1", None), away]);
+        assert!(text.starts_with("NODE     SITE    STATE") && text.contains("\nlogic-2  london  ready"), "{text}");
     }
 }

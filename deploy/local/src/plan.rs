@@ -8,6 +8,7 @@ use contract::Family;
 use crate::{
     blueprint::Blueprint,
     database::{Database, Hidden},
+    sites::Sites,
 };
 
 /// The provider's port, counted from `--port`; the highest of all.
@@ -43,6 +44,8 @@ impl PublicPorts {
 pub(crate) struct NodePlan {
     pub(crate) family: Family,
     pub(crate) id: String,
+    /// Where it stands: a name of `--sites`, or "local".
+    pub(crate) site: String,
     /// Where callers reach it, `host:port`.
     pub(crate) address: String,
     /// Where operators reach it. The provider, not being ours, has one address for both.
@@ -81,95 +84,166 @@ impl DataDir {
 }
 
 /// How many ports [`plan`] needs besides the public ones.
-pub(crate) fn inner_ports_needed(blueprint: &Blueprint) -> usize {
+pub(crate) fn inner_ports_needed(blueprint: &Blueprint, sites: &Sites) -> usize {
     let needed = |family: Family| match family {
         Family::Provider => 0,
-        Family::Frontend => blueprint.count(family),
-        _ => 2 * blueprint.count(family),
+        Family::Frontend => sites.count(family, blueprint),
+        _ => 2 * sites.count(family, blueprint),
     };
     Family::ALL.into_iter().map(needed).sum::<u32>() as usize
 }
 
-/// All nodes, front to back. `inner` holds at least [`inner_ports_needed`] free ports.
-pub(crate) fn plan(
-    blueprint: &Blueprint,
-    public: &PublicPorts,
-    inner: &[u16],
-    dir: &DataDir,
-    database: &Database,
-) -> Vec<NodePlan> {
+/// What there shall be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) blueprint: &'a Blueprint,
+    pub(crate) sites: &'a Sites,
+    pub(crate) database: &'a Database,
+}
+
+/// All nodes, front to back. `inner` holds at least [`inner_ports_needed`] free ports. Numbers run on over the sites, so an
+/// id means one node, and `logic-1` is there whether or not there are sites.
+pub(crate) fn plan(wanted: Wanted<'_>, public: &PublicPorts, inner: &[u16], dir: &DataDir) -> Vec<NodePlan> {
+    let Wanted { blueprint, sites, database } = wanted;
     let mut inner = inner.iter().copied();
     let mut places = Vec::new();
     for family in Family::ALL.into_iter().rev() {
-        for number in 1..=blueprint.count(family) {
+        for (at, site) in sites.of(family, blueprint).enumerate() {
             let port = match family {
-                Family::Frontend => public.storefronts.get(number as usize - 1).copied(),
+                Family::Frontend => public.storefronts.get(at).copied(),
                 Family::Provider => Some(public.provider),
                 _ => inner.next(),
             };
             let ops_port = if family == Family::Provider { port } else { inner.next() };
             let (Some(port), Some(ops_port)) = (port, ops_port) else { continue };
             let [address, ops_address] = [port, ops_port].map(|port| format!("127.0.0.1:{port}"));
-            let (id, env) = (format!("{family}-{number}"), database.environment(family));
-            places.push(NodePlan { family, id, address, ops_address, args: Vec::new(), env });
+            // Who stands elsewhere has no database: it asks the home site, or must do without.
+            let env = database.environment(family).filter(|_| site == sites.home());
+            let (id, site) = (format!("{family}-{}", at + 1), site.to_owned());
+            places.push(NodePlan { family, id, site, address, ops_address, args: Vec::new(), env });
         }
     }
-    let args: Vec<_> = places.iter().map(|place| arguments(place, &places, dir)).collect();
+    let args: Vec<_> = places.iter().map(|place| Told { node: place, all: &places, sites, dir }.arguments()).collect();
     places.into_iter().zip(args).map(|(place, args)| NodePlan { args, ..place }).collect()
 }
 
-fn arguments(node: &NodePlan, all: &[NodePlan], dir: &DataDir) -> Vec<String> {
-    let of = |family: Family| all.iter().filter(move |node| node.family == family);
-    let nodes = |family: Family| {
-        let addresses: Vec<_> = of(family).map(|node| node.address.as_str()).collect();
-        format!("static://{}", addresses.join(","))
-    };
-    let path = |name: &str| display(&dir.file(name));
-    // A file for the family, unless the environment names a server.
-    let store = |option: &'static str| match node.env {
-        None => vec![(option, format!("sqlite://{}", path(&format!("{}.db", node.family))))],
-        Some(_) => Vec::new(),
-    };
-    let peers = || vec![("--peers", nodes(node.family)), ("--advertise", node.address.clone())];
-    let mut options = vec![("--listen", node.address.clone())];
-    if node.family != Family::Provider {
-        options.extend([
-            ("--id", node.id.clone()),
-            ("--ops-listen", node.ops_address.clone()),
-            ("--secret-file", display(&dir.secret())),
-            ("--log-format", "json".to_owned()),
-            ("--drain-s", drain_s(node.family).to_string()),
-        ]);
+type Options = Vec<(&'static str, String)>;
+
+/// What one node is told.
+struct Told<'a> {
+    node: &'a NodePlan,
+    all: &'a [NodePlan],
+    sites: &'a Sites,
+    dir: &'a DataDir,
+}
+
+impl Told<'_> {
+    fn arguments(&self) -> Vec<String> {
+        let node = self.node;
+        let mut options = vec![("--listen", node.address.clone())];
+        if node.family != Family::Provider {
+            options.extend([
+                ("--id", node.id.clone()),
+                ("--ops-listen", node.ops_address.clone()),
+                ("--secret-file", display(&self.dir.secret())),
+                ("--log-format", "json".to_owned()),
+                ("--drain-s", drain_s(node.family).to_string()),
+            ]);
+        }
+        options.extend(match node.family {
+            Family::Frontend => {
+                let secret = ("--webhook-secret-file", display(&self.dir.webhook_secret()));
+                vec![("--logic", self.here(Family::Logic)), secret]
+            }
+            Family::Logic => self.logic(),
+            Family::Sessions => {
+                let accounts = if self.is_at_home() { self.store("--accounts") } else { Vec::new() };
+                [accounts, vec![("--sessions", "memory://".to_owned())], self.peers()].concat()
+            }
+            Family::Carts => [vec![("--store", "memory://".to_owned())], self.peers()].concat(),
+            Family::Catalogue if !self.is_at_home() => vec![("--copy-of", self.at_home(Family::Catalogue))],
+            Family::Catalogue | Family::Orders => self.store("--store"),
+            Family::Payments => {
+                let provider =
+                    self.of(Family::Provider, self.sites.home()).map(|node| format!("http://{}", node.address));
+                [self.store("--store"), vec![("--provider", provider.collect())]].concat()
+            }
+            Family::Provider => self.provider(),
+        });
+        let options = options.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
+        ["node".to_owned(), node.family.to_string()].into_iter().chain(options).collect()
     }
-    options.extend(match node.family {
-        Family::Frontend => {
-            vec![("--logic", nodes(Family::Logic)), ("--webhook-secret-file", display(&dir.webhook_secret()))]
+
+    fn logic(&self) -> Options {
+        let mut options = vec![
+            ("--sessions", self.here(Family::Sessions)),
+            ("--carts", self.here(Family::Carts)),
+            ("--catalogue", self.here(Family::Catalogue)),
+            ("--orders", self.at_home(Family::Orders)),
+            ("--payments", self.at_home(Family::Payments)),
+            ("--mailbox", self.path("mailbox")),
+        ];
+        if !self.is_at_home() {
+            options.extend([
+                ("--stock", self.at_home(Family::Catalogue)),
+                ("--accounts", self.at_home(Family::Sessions)),
+                ("--home-site", self.sites.home().to_owned()),
+            ]);
         }
-        Family::Logic => vec![
-            ("--sessions", nodes(Family::Sessions)),
-            ("--carts", nodes(Family::Carts)),
-            ("--catalogue", nodes(Family::Catalogue)),
-            ("--orders", nodes(Family::Orders)),
-            ("--payments", nodes(Family::Payments)),
-            ("--mailbox", path("mailbox")),
-        ],
-        Family::Sessions => [store("--accounts"), vec![("--sessions", "memory://".to_owned())], peers()].concat(),
-        Family::Carts => [vec![("--store", "memory://".to_owned())], peers()].concat(),
-        Family::Catalogue | Family::Orders => store("--store"),
-        Family::Payments => [
-            store("--store"),
-            vec![("--provider", of(Family::Provider).map(|node| format!("http://{}", node.address)).collect())],
-        ]
-        .concat(),
-        Family::Provider => {
-            let told = of(Family::Frontend).take(WEBHOOKS_MAX);
-            let told = told.map(|node| ("--webhook", format!("http://{}/webhooks/provider", node.address)));
-            let secret = ("--webhook-secret-file", display(&dir.webhook_secret()));
-            [vec![("--ledger", path("provider-ledger.jsonl")), secret], told.collect()].concat()
+        options
+    }
+
+    fn provider(&self) -> Options {
+        let told = self.of(Family::Frontend, self.sites.home()).take(WEBHOOKS_MAX);
+        let told = told.map(|node| ("--webhook", format!("http://{}/webhooks/provider", node.address)));
+        let secret = ("--webhook-secret-file", display(&self.dir.webhook_secret()));
+        [vec![("--ledger", self.path("provider-ledger.jsonl")), secret], told.collect()].concat()
+    }
+
+    /// Whom a node of a replicated family shares with: its own site, and the others from afar.
+    fn peers(&self) -> Options {
+        let family = self.node.family;
+        let mut options = vec![("--peers", self.here(family)), ("--advertise", self.node.address.clone())];
+        if self.sites.are_many() {
+            options.push(("--site", self.node.site.clone()));
+            let others = self.sites.names().filter(|site| *site != self.node.site);
+            options.extend(others.map(|site| ("--remote", format!("{site}={}", self.list(family, site)))));
         }
-    });
-    let options = options.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
-    ["node".to_owned(), node.family.to_string()].into_iter().chain(options).collect()
+        options
+    }
+
+    /// A file for the family, unless the environment names a server.
+    fn store(&self, option: &'static str) -> Options {
+        match self.node.env {
+            None => vec![(option, format!("sqlite://{}", self.path(&format!("{}.db", self.node.family))))],
+            Some(_) => Vec::new(),
+        }
+    }
+
+    fn is_at_home(&self) -> bool {
+        self.node.site == self.sites.home()
+    }
+
+    fn here(&self, family: Family) -> String {
+        self.list(family, &self.node.site)
+    }
+
+    fn at_home(&self, family: Family) -> String {
+        self.list(family, self.sites.home())
+    }
+
+    fn list(&self, family: Family, site: &str) -> String {
+        let addresses: Vec<_> = self.of(family, site).map(|node| node.address.as_str()).collect();
+        format!("static://{}", addresses.join(","))
+    }
+
+    fn of(&self, family: Family, site: &str) -> impl Iterator<Item = &NodePlan> {
+        self.all.iter().filter(move |node| node.family == family && node.site == site)
+    }
+
+    fn path(&self, name: &str) -> String {
+        display(&self.dir.file(name))
+    }
 }
 
 /// Requests in flight may finish for this long. The tiers are told one after the other (`supervisor::drain`), so the
@@ -194,8 +268,13 @@ mod tests {
     use super::*;
 
     fn planned(blueprint: &Blueprint, frontends: u32) -> Vec<NodePlan> {
-        let inner: Vec<u16> = (40_000..).take(inner_ports_needed(blueprint)).collect();
-        plan(blueprint, &PublicPorts::new(8080, frontends), &inner, &DataDir("/data".into()), &Database::Files)
+        plan_of(blueprint, &Sites::default(), frontends, &Database::Files)
+    }
+
+    fn plan_of(blueprint: &Blueprint, sites: &Sites, frontends: u32, database: &Database) -> Vec<NodePlan> {
+        let inner: Vec<u16> = (40_000..).take(inner_ports_needed(blueprint, sites)).collect();
+        let wanted = Wanted { blueprint, sites, database };
+        plan(wanted, &PublicPorts::new(8080, frontends), &inner, &DataDir("/data".into()))
     }
 
     fn option<'a>(node: &'a NodePlan, name: &str) -> &'a str {
@@ -255,10 +334,9 @@ mod tests {
     #[test]
     fn a_server_replaces_the_files_of_four_families_and_no_argument_shows_its_password() {
         let blueprint = Blueprint::default();
-        let inner: Vec<u16> = (40_000..).take(inner_ports_needed(&blueprint)).collect();
         let uri = "postgres://shop:s3cret@db/shop";
         let database = Database::read(Some(&uri.parse().unwrap())).unwrap();
-        let nodes = plan(&blueprint, &PublicPorts::new(8080, 2), &inner, &DataDir("/data".into()), &database);
+        let nodes = plan_of(&blueprint, &Sites::default(), 2, &database);
         for node in &nodes {
             let by_environment = node.env.as_ref().map(|(name, uri)| (*name, uri.expose()));
             let expected = match node.family {
@@ -273,6 +351,46 @@ mod tests {
         assert_eq!(option(node(&nodes, "carts-1"), "--store"), "memory://");
         assert_eq!(option(node(&nodes, "sessions-1"), "--sessions"), "memory://");
         assert!(planned(&blueprint, 2).iter().all(|node| node.env.is_none()), "files are no secret");
+    }
+
+    #[test]
+    fn another_site_shares_carts_and_sessions_and_asks_the_home_site_for_the_rest() {
+        let (blueprint, sites) = (Blueprint::default(), "seattle,london".parse::<Sites>().unwrap());
+        let database = Database::read(Some(&"postgres://shop:s3cret@db/shop".parse().unwrap())).unwrap();
+        let nodes = plan_of(&blueprint, &sites, 2, &database);
+        assert_eq!(nodes.len(), 2 + 4 * 4 + 2 * 2 + 1);
+        let list = |ids: [&str; 2]| format!("static://{}", ids.map(|id| node(&nodes, id).address.clone()).join(","));
+        let (home, other) = (node(&nodes, "logic-2"), node(&nodes, "logic-3"));
+        assert_eq!((home.site.as_str(), other.site.as_str()), ("seattle", "london"));
+        assert_eq!(option(node(&nodes, "frontend-2"), "--logic"), list(["logic-3", "logic-4"]));
+        for (name, expected) in [
+            ("--carts", ["carts-3", "carts-4"]),
+            ("--sessions", ["sessions-3", "sessions-4"]),
+            ("--catalogue", ["catalogue-3", "catalogue-4"]),
+            ("--orders", ["orders-1", "orders-2"]),
+            ("--payments", ["payments-1", "payments-2"]),
+            ("--stock", ["catalogue-1", "catalogue-2"]),
+            ("--accounts", ["sessions-1", "sessions-2"]),
+        ] {
+            assert_eq!(option(other, name), list(expected), "{name}");
+        }
+        assert_eq!(option(other, "--home-site"), "seattle");
+        assert!(!home.args.iter().any(|arg| ["--home-site", "--stock", "--accounts"].contains(&arg.as_str())));
+        let copy = node(&nodes, "catalogue-4");
+        assert_eq!(option(copy, "--copy-of"), list(["catalogue-1", "catalogue-2"]));
+        for away in [copy, node(&nodes, "sessions-3")] {
+            assert!(away.env.is_none() && !away.args.iter().any(|arg| arg.contains("sqlite:")), "{away:?}");
+        }
+        for family in ["carts", "sessions"] {
+            let of = |number: u32| format!("{family}-{number}");
+            let (first, third) = (node(&nodes, &of(1)), node(&nodes, &of(3)));
+            assert_eq!((option(first, "--site"), option(third, "--site")), ("seattle", "london"));
+            assert_eq!(option(first, "--peers"), list([&of(1), &of(2)]));
+            assert_eq!(option(first, "--remote"), format!("london={}", list([&of(3), &of(4)])));
+            assert_eq!(option(third, "--remote"), format!("seattle={}", list([&of(1), &of(2)])));
+        }
+        let provider = node(&nodes, "provider-1");
+        assert_eq!(provider.args.iter().filter(|arg| *arg == "--webhook").count(), 1, "events go to the home site");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! step that nothing can come between.
 
 mod child;
+mod faults;
 mod policy;
 
 use std::{
@@ -16,7 +17,7 @@ use std::{
 };
 
 use contract::Family;
-use runtime::Tasks;
+use runtime::{Secret, Tasks};
 use rustix::process::Signal;
 use tokio::{
     sync::watch,
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     control::{Action, NodeStatus, State},
+    faults::FaultBook,
     output,
     plan::{DataDir, NodePlan},
 };
@@ -61,6 +63,10 @@ pub(crate) struct Cluster {
     nodes: Vec<Supervised>,
     dir: DataDir,
     probe: reqwest::Client,
+    /// What a change at a node's operations listener must show.
+    secret: Secret,
+    /// Which links are bad on purpose.
+    faults: Mutex<FaultBook>,
     /// Set once: ended nodes are not started again.
     ending: CancellationToken,
     /// Something about a node is new.
@@ -82,15 +88,18 @@ struct Now {
     /// Since its last start.
     was_ready: bool,
     restarts: u32,
+    /// The version of the faults that its process knows.
+    told: u64,
 }
 
 impl Cluster {
-    pub(crate) fn new(plans: Vec<NodePlan>, dir: DataDir) -> anyhow::Result<Arc<Self>> {
-        let now = Now { pid: None, state: State::Starting, was_ready: false, restarts: 0 };
+    pub(crate) fn new(plans: Vec<NodePlan>, dir: DataDir, secret: Secret) -> anyhow::Result<Arc<Self>> {
+        let now = Now { pid: None, state: State::Starting, was_ready: false, restarts: 0, told: 0 };
         let nodes = plans.into_iter().map(|plan| Supervised { plan, now: Mutex::new(now) }).collect();
         let probe = rpc::http_client()?;
         let (ending, changed, fatal) = (CancellationToken::new(), watch::Sender::new(()), watch::Sender::new(None));
-        Ok(Arc::new(Self { nodes, dir, probe, ending, changed, fatal }))
+        let faults = Mutex::default();
+        Ok(Arc::new(Self { nodes, dir, probe, secret, faults, ending, changed, fatal }))
     }
 
     /// Starts all nodes at once: they tolerate that others are not there yet.
@@ -183,11 +192,13 @@ impl Cluster {
 
     /// One life of the process: from start to end, with its readiness watched meanwhile.
     async fn run_once(&self, node: &Supervised) -> (anyhow::Result<ExitStatus>, u64) {
-        let mut started = match child::start(&node.plan, &self.dir) {
+        let faults = self.faults_of(node).filter(|faults| faults.version > 0);
+        let mut started = match child::start(&node.plan, &self.dir, faults.as_ref()) {
             Ok(started) => started,
             Err(error) => return (Err(error), 0),
         };
-        self.set(node, |now| (now.pid, now.was_ready) = (started.child.id(), false));
+        let told = faults.map_or(0, |faults| faults.version);
+        self.set(node, |now| (now.pid, now.was_ready, now.told) = (started.child.id(), false, told));
         let end = tokio::select! {
             end = started.child.wait() => end,
             never = self.watch_readiness(node) => match never {},
@@ -204,7 +215,7 @@ impl Cluster {
     async fn watch_readiness(&self, node: &Supervised) -> Infallible {
         let url = format!("http://{}/health/ready", node.plan.ops_address);
         loop {
-            let ready = self.is_ready(&url).await;
+            let ready = self.tell_faults(node).await && self.is_ready(&url).await;
             let state = node.lock().state;
             match (ready, state) {
                 (true, State::Starting | State::Restarting) => {
@@ -299,6 +310,10 @@ impl Cluster {
         self.fatal.send_if_modified(|fatal| fatal.is_none() && fatal.replace(reason).is_none());
     }
 
+    fn book(&self) -> MutexGuard<'_, FaultBook> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn set(&self, node: &Supervised, change: impl FnOnce(&mut Now)) {
         change(&mut node.lock());
         self.changed.send_replace(());
@@ -324,7 +339,7 @@ impl Supervised {
             address: self.plan.address.clone(),
             ops_address: self.plan.ops_address.clone(),
             state: if facts.paused { State::Paused } else { now.state },
-            site: "local".to_owned(),
+            site: self.plan.site.clone(),
             rss_kib: facts.rss_kib,
             restarts: now.restarts,
         }

@@ -17,7 +17,7 @@ use crate::{
     control,
     database::Database,
     output,
-    plan::{self, PublicPorts},
+    plan::{self, PublicPorts, Wanted},
     supervisor::Cluster,
 };
 
@@ -30,7 +30,8 @@ pub(crate) async fn run(options: UpOptions) -> anyhow::Result<()> {
     let began = Instant::now();
     let blueprint = Blueprint::read(options.blueprint.as_deref())?;
     let database = Database::read(options.database.as_ref())?;
-    let public = PublicPorts::new(options.port, blueprint.count(contract::Family::Frontend));
+    let sites = &options.sites;
+    let public = PublicPorts::new(options.port, sites.count(contract::Family::Frontend, &blueprint));
     let dir = checks::data_dir(&options.data.dir)?;
     // Held until the process ends.
     let _lock = checks::lock(&dir)?;
@@ -38,9 +39,10 @@ pub(crate) async fn run(options: UpOptions) -> anyhow::Result<()> {
     database.reachable().await?;
     let secret = checks::secret(&dir)?;
     checks::webhook_secret(&dir)?;
-    let inner = checks::inner_ports(plan::inner_ports_needed(&blueprint), &public)?;
+    let inner = checks::inner_ports(plan::inner_ports_needed(&blueprint, sites), &public)?;
 
-    let cluster = Cluster::new(plan::plan(&blueprint, &public, &inner, &dir, &database), dir.clone())?;
+    let wanted = Wanted { blueprint: &blueprint, sites, database: &database };
+    let cluster = Cluster::new(plan::plan(wanted, &public, &inner, &dir), dir.clone(), secret.clone())?;
     let (nodes, listener) = (Tasks::new(), Tasks::new());
     control::serve(cluster.clone(), &secret, &dir, &listener).await?;
     let (count, folder) = (cluster.status().len(), dir.0.display());
@@ -76,7 +78,7 @@ async fn announce(cluster: &Cluster, public: &PublicPorts, options: &UpOptions, 
     }
     output::tell(&format!("all {all} nodes are ready after {:.1} s", began.elapsed().as_secs_f64()));
     output::say(&output::table(&cluster.status()));
-    output::say(&welcome(public, &options.data.dir));
+    output::say(&welcome(public, options));
     std::future::pending().await
 }
 
@@ -91,12 +93,22 @@ async fn name_the_slow(cluster: &Cluster) {
     }
 }
 
-fn welcome(public: &PublicPorts, data: &Path) -> String {
+fn welcome(public: &PublicPorts, options: &UpOptions) -> String {
     let url = |port: &u16| format!("http://127.0.0.1:{port}");
     let shops: Vec<_> = public.storefronts.iter().map(url).collect();
     let first = shops.first().cloned().unwrap_or_default();
     let provider = url(&public.provider);
+    let data = options.data.dir.as_path();
     let data = if data == Path::new(".trestle") { String::new() } else { format!(" --data {}", data.display()) };
+    let sites: Vec<_> = options.sites.names().take(2).collect();
+    let cut = if options.sites.are_many() {
+        format!(
+            "trestle cut {}{data}     carts go on at both sites, and merge after: trestle heal{data}",
+            sites.join(" ")
+        )
+    } else {
+        format!("trestle cut logic orders{data}     nobody can check out, and no key is lost: trestle heal{data}")
+    };
     format!(
         "
   Storefronts       {}
@@ -106,6 +118,7 @@ fn welcome(public: &PublicPorts, data: &Path) -> String {
 Things to try, in another terminal:
   trestle kill logic-1{data}         and go on shopping
   trestle pause payments-1{data}     check out meanwhile, then: trestle resume payments-1{data}
+  {cut}
   loadtest quick --target {} --provider {provider}    and kill what you like
 
 `trestle status{data}` lists the nodes; Ctrl-C ends them all. (`trestle` is target/release/trestle.)",

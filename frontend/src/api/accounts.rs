@@ -69,6 +69,7 @@ pub(crate) async fn register(
     let register = shop::Register { request, account, email, password: body.password };
     let account = app.logic.call(&register, NoKey).await.map_err(|error| {
         Problem::of_failure(error, |refusal| match refusal {
+            RegisterRefusal::HomeUnreachable { site } => Problem::home_unreachable(&site),
             RegisterRefusal::EmailTaken => Problem::new(Kind::EmailTaken, "log in instead"),
         })
     })?;

@@ -69,7 +69,7 @@ pub(crate) struct Payment {
         (status = 402, description = "Declined; a new try needs a new key"),
         (status = 409, description = "In progress, out of stock, total changed, cart empty or claimed, closed, or answered too long ago: see type"),
         (status = 422, description = "The body does not fit, or the key belongs to another request"),
-        (status = 503, description = "Not executed, or not known: repeat with the same key")
+        (status = 503, description = "Not executed, not known, or orders are out of reach: repeat with the same key")
     ),
     security(("cookie" = []), ("bearer" = []))
 )]
@@ -180,6 +180,9 @@ fn failed(error: CallError<CheckoutRefusal>) -> Problem {
 fn refused(refusal: CheckoutRefusal) -> Problem {
     match refusal {
         CheckoutRefusal::Unauthenticated => Problem::unauthenticated(),
+        // Not a safe new key: an earlier request with this one may have claimed it at the home site (semantics 2.3, "store
+        // down: same key").
+        CheckoutRefusal::HomeUnreachable { site } => Problem::home_unreachable(&site).keyed(None, false),
         CheckoutRefusal::CartEmpty => Problem::new(Kind::CartEmpty, "the cart has no lines").keyed(None, true),
         CheckoutRefusal::TotalChanged { total } => {
             let total_now = serde_json::to_value(Money::from(total)).unwrap_or_default();

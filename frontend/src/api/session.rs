@@ -53,7 +53,8 @@ pub(crate) struct WhoAmI {
         (status = 200, body = NewSession, description = "Logged in"),
         (status = 201, body = NewSession, description = "Anonymous"),
         (status = 401, description = "Wrong e-mail address or password"),
-        (status = 429, description = "Too many wrong passwords")
+        (status = 429, description = "Too many wrong passwords"),
+        (status = 503, description = "Not executed, not known, or accounts are out of reach: see type")
     )
 )]
 pub(crate) async fn open(
@@ -93,6 +94,7 @@ async fn login(
     app.logic.call(&login, NoKey).await.map_err(|error| {
         Problem::of_failure(error, |refusal| match refusal {
             LoginRefusal::WrongCredentials => wrong(),
+            LoginRefusal::HomeUnreachable { site } => Problem::home_unreachable(&site),
             LoginRefusal::Throttled { retry_after_s } => {
                 let detail = format!("tries for this address are looked at again in {retry_after_s} s");
                 Problem::new(Kind::Throttled, detail).retry_after_s(retry_after_s)

@@ -48,6 +48,7 @@ async fn every_other_answer_says_whether_a_new_key_is_safe() {
         ("tok_closed", 409, "operation-abandoned", Some(("refused", true)), false),
         ("tok_too_late", 409, "operation-abandoned", Some(("refused", true)), true),
         ("tok_expired", 409, "operation-result-expired", Some(("completed", true)), false),
+        ("tok_cut_off", 503, "home-site-unreachable", None, false),
         ("tok_in_progress", 409, "in-progress", Some(("accepted", true)), false),
         ("tok_claimed", 409, "cart-claimed", Some(("", true)), false),
         ("tok_changed", 409, "total-changed", None, true),

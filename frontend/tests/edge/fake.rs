@@ -325,6 +325,7 @@ async fn checkout(fake: Fake, op: shop::Checkout, once: <ExactlyOnce as Strategy
         "tok_reused" => refused(CheckoutRefusal::KeyReused),
         "tok_claimed" => refused(CheckoutRefusal::CartClaimed { order: order_ref }),
         "tok_expired" => refused(CheckoutRefusal::ResultExpired { order: order_ref, state: OrderState::Completed }),
+        "tok_cut_off" => refused(CheckoutRefusal::HomeUnreachable { site: "seattle".to_owned() }),
         "tok_in_progress" => refused(CheckoutRefusal::InProgress { order: order_ref }),
         "tok_shed" => Err(CallError::NotExecuted("logic:1 sheds".to_owned())),
         "tok_lost" => Err(CallError::Unknown("logic:1 lost it".to_owned())),

@@ -64,6 +64,11 @@ async fn find_or_open(
     key: RequestId,
     opened: watch::Sender<Option<OperationId>>,
 ) -> Outcome<Checkout> {
+    let cut_off =
+        || app.cut_off_from(&app.orders).map(|site| CallError::Refused(CheckoutRefusal::HomeUnreachable { site }));
+    if let Some(refusal) = cut_off() {
+        return Err(refusal);
+    }
     let find = Find { principal: session.principal, key: key.clone(), fingerprint: request.fingerprint.clone() };
     let key = match look_up(&app, &find).await {
         Ok(Found::Nothing) => key,
@@ -73,7 +78,9 @@ async fn find_or_open(
             OperationId(app.node.seams.uuid()).into()
         }
         // Fails closed (IK-7): a key that cannot be looked up may stand for an order.
-        Err(error) => return Err(error),
+        // A look-up begins nothing, so whatever became of it, "this request began nothing" is true.
+        Err(error @ CallError::Refused(_)) => return Err(error),
+        Err(error) => return Err(cut_off().unwrap_or(error)),
     };
     match open(&app, request, session, key, &opened).await {
         // The same request may have claimed the key, bought the cart and emptied it between our look at the key and our
@@ -84,6 +91,8 @@ async fn find_or_open(
                 found => join(&app, found, &opened).await,
             }
         }
+        // Of an unknown outcome nothing may be said.
+        Err(CallError::NotExecuted(reason)) => Err(cut_off().unwrap_or(CallError::NotExecuted(reason))),
         outcome => outcome,
     }
 }

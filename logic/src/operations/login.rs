@@ -10,7 +10,7 @@ use crate::{App, app::cart_of};
 
 pub(crate) async fn login(app: App, request: Login, _: Repeatable) -> Outcome<Login> {
     let Login { session, email, password, guest } = request;
-    let account = app.sessions.call(&sessions::Login { session, email, password }, NoKey).await?;
+    let account = app.log_in(sessions::Login { session, email, password }).await?;
     if let Some(guest) = guest.filter(|guest| *guest != session) {
         // The session is open already.
         let brought = bring_cart_along(&app, guest, &account).await;

@@ -30,6 +30,12 @@ pub struct Options {
     /// Without it the node is alone, and its end loses the carts.
     #[arg(long, env = "TRESTLE_PEERS", value_name = "DISCOVERY_URI")]
     pub peers: Option<Discovery>,
+    /// Name of the site that this node stands at, if there are several.
+    #[arg(long, env = "TRESTLE_SITE", value_name = "NAME")]
+    pub site: Option<String>,
+    /// The nodes of this family at another site: NAME=static://host:port,...; once for each site.
+    #[arg(long, value_name = "NAME=DISCOVERY_URI")]
+    pub remote: Vec<String>,
     /// This node's address as its peers know it; the address of --listen unless given.
     #[arg(long, env = "TRESTLE_ADVERTISE", value_name = "HOST:PORT")]
     pub advertise: Option<String>,
@@ -56,8 +62,8 @@ impl App {
                 "--store {other}: carts are kept in memory and merged between nodes; use --store memory:// (and --peers)"
             ),
         }
-        let transport = Arc::new(HttpTransport::new()?);
-        let carts = Replicated::open(node, transport, options.peers.clone(), own_address, ENTRIES_MAX).await;
+        let transport = Arc::new(HttpTransport::new(node)?);
+        let carts = Replicated::open(node, transport, peers_of_all_sites(options), own_address, ENTRIES_MAX).await;
         carts.start(node);
         Ok(Self::new(Arc::new(carts), node.seams.clone()))
     }
@@ -75,6 +81,19 @@ impl App {
     pub(crate) async fn must_change(&self, cart: CartId, change: CartChange) -> Result<CartContents, CallError<Never>> {
         self.store.change(cart, change).await?.map_err(|refusal| CallError::NotExecuted(refusal.to_string()))
     }
+}
+
+/// Stand-in until members have sites: nodes of other sites are peers like those of this one, so a write waits once for
+/// those that are cut off.
+fn peers_of_all_sites(options: &Options) -> Option<Discovery> {
+    let mut peers = options.peers.clone()?;
+    for remote in &options.remote {
+        let there = remote.split_once('=').and_then(|(_, uri)| uri.parse().ok());
+        if let (Discovery::Static(peers), Some(Discovery::Static(there))) = (&mut peers, there) {
+            peers.extend(there);
+        }
+    }
+    Some(peers)
 }
 
 /// All operations of the family.

@@ -7,6 +7,7 @@
 mod app;
 pub mod conformance;
 mod data_file;
+mod home_copy;
 mod operations;
 mod shelf;
 mod snapshot;

@@ -105,7 +105,7 @@ impl App {
     pub async fn open(node: &Node, options: &Options) -> anyhow::Result<Self> {
         let limits = options.limits()?;
         let store = SqlCharges::open(&options.store).await.map_err(|error| anyhow::anyhow!("--store: {error}"))?;
-        let provider = Arc::new(HttpProvider::new(&options.provider)?);
+        let provider = Arc::new(HttpProvider::new(&options.provider, node.faults.clone())?);
         Ok(Self::new(node, Charges::open(store), provider, limits))
     }
 }

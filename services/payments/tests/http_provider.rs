@@ -39,7 +39,7 @@ impl Server {
         let base = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
         let mut serving = JoinSet::new();
         serving.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { provider: HttpProvider::new(&base).unwrap(), shared, _serving: serving }
+        Self { provider: HttpProvider::new(&base, runtime::Faults::default()).unwrap(), shared, _serving: serving }
     }
 
     async fn charge(&self, status: u16, body: &str) -> ProviderAnswer {
@@ -145,7 +145,11 @@ async fn a_look_up_finds_or_does_not_and_never_says_not_charged() {
 #[tokio::test]
 async fn only_a_connection_that_was_never_made_proves_that_nothing_was_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let provider = HttpProvider::new(&format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap()).unwrap();
+    let provider = HttpProvider::new(
+        &format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap(),
+        runtime::Faults::default(),
+    )
+    .unwrap();
     let mut cutting = JoinSet::new();
     cutting.spawn(async move { drop(listener.accept().await) });
     let cut = provider.charge(&charge()).await;

@@ -69,7 +69,7 @@ impl Shop {
         let secret = Secret::new("0123456789abcdef").unwrap();
         let node = Node::assemble("payments", "payments-1", Seams::system(), secret).unwrap();
         let store = SqlCharges::open(&StoreUri::Sqlite(folder.path().join("payments.db"))).await.unwrap();
-        let provider = Arc::new(HttpProvider::new(&sandbox.base.parse().unwrap()).unwrap());
+        let provider = Arc::new(HttpProvider::new(&sandbox.base.parse().unwrap(), node.faults.clone()).unwrap());
         let limits = Limits { reconcile_grace: Duration::ZERO, ..Limits::default() };
         let transport = InProcess::default();
         transport.add("node:1", ops(App::new(&node, Charges::open(store), provider, limits)).build(&node));

@@ -11,7 +11,7 @@ use runtime::{ListenerLimits, Node, NodeOptions, Seams};
 use crate::{
     operations,
     password::Hasher,
-    store::{AccountStore, SessionStore, SqlAccounts},
+    store::{AccountStore, AccountsElsewhere, SessionStore, SqlAccounts},
     throttle::Throttle,
 };
 
@@ -25,8 +25,9 @@ pub struct Options {
     #[command(flatten)]
     pub node: NodeOptions,
     /// Where accounts are kept, the same for all sessions nodes: sqlite:///path/to/file.db or postgres://user@host/database.
+    /// Without it the node keeps sessions only: for a site whose accounts live at another one.
     #[arg(long, env = "TRESTLE_ACCOUNTS", value_name = "URI")]
-    pub accounts: StoreUri,
+    pub accounts: Option<StoreUri>,
     /// Where sessions are kept: memory://, which the nodes of the family share by merge.
     #[arg(long, env = "TRESTLE_SESSIONS", default_value = "memory://", value_name = "URI")]
     pub sessions: StoreUri,
@@ -34,6 +35,12 @@ pub struct Options {
     /// Without it the node is alone, and its end loses the sessions.
     #[arg(long, env = "TRESTLE_PEERS", value_name = "DISCOVERY_URI")]
     pub peers: Option<Discovery>,
+    /// Name of the site that this node stands at, if there are several.
+    #[arg(long, env = "TRESTLE_SITE", value_name = "NAME")]
+    pub site: Option<String>,
+    /// The nodes of this family at another site: NAME=static://host:port,...; once for each site.
+    #[arg(long, value_name = "NAME=DISCOVERY_URI")]
+    pub remote: Vec<String>,
     /// This node's address as its peers know it; the address of --listen unless given.
     #[arg(long, env = "TRESTLE_ADVERTISE", value_name = "HOST:PORT")]
     pub advertise: Option<String>,
@@ -92,14 +99,19 @@ impl App {
             "--sessions {}: sessions are kept in memory and merged between nodes; use --sessions memory:// (and --peers)",
             options.sessions
         );
-        let accounts = SqlAccounts::open(&options.accounts).await;
-        let accounts = accounts.map_err(|error| anyhow::anyhow!("--accounts {}: {error}", options.accounts))?;
-        let transport = Arc::new(HttpTransport::new()?);
+        let accounts: Arc<dyn AccountStore> = match &options.accounts {
+            Some(uri) => {
+                let accounts = SqlAccounts::open(uri).await;
+                Arc::new(accounts.map_err(|error| anyhow::anyhow!("--accounts {uri}: {error}"))?)
+            }
+            None => Arc::new(AccountsElsewhere),
+        };
+        let transport = Arc::new(HttpTransport::new(node)?);
         let sessions =
-            Replicated::<Session>::open(node, transport, options.peers.clone(), own_address, ENTRIES_MAX).await;
+            Replicated::<Session>::open(node, transport, peers_of_all_sites(options), own_address, ENTRIES_MAX).await;
         sessions.start(node);
         let lives = Lives { account_ms: options.session_days * DAY_MS, anonymous_ms: options.anonymous_days * DAY_MS };
-        Self::new(Arc::new(accounts), Arc::new(sessions), lives, node.seams.clone())
+        Self::new(accounts, Arc::new(sessions), lives, node.seams.clone())
     }
 
     /// Opens a session or finds it opened. The error says why this id will never be this principal's session.
@@ -122,6 +134,19 @@ impl App {
     }
 }
 
+/// Stand-in until members have sites: nodes of other sites are peers like those of this one, so a write waits once for
+/// those that are cut off.
+fn peers_of_all_sites(options: &Options) -> Option<Discovery> {
+    let mut peers = options.peers.clone()?;
+    for remote in &options.remote {
+        let there = remote.split_once('=').and_then(|(_, uri)| uri.parse().ok());
+        if let (Discovery::Static(peers), Some(Discovery::Static(there))) = (&mut peers, there) {
+            peers.extend(there);
+        }
+    }
+    Some(peers)
+}
+
 /// All operations of the family.
 #[must_use]
 pub fn ops(app: App) -> Ops<App> {
@@ -129,6 +154,7 @@ pub fn ops(app: App) -> Ops<App> {
         .serve(operations::register)
         .serve(operations::login)
         .serve(operations::open)
+        .serve(operations::admit)
         .serve(operations::lookup)
         .serve(operations::revoke)
         .hold_until_ready()

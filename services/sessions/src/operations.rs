@@ -1,5 +1,6 @@
 //! The operations of the family: one plain function each, named as in the contract.
 
+mod admit;
 mod login;
 mod lookup;
 mod merge;
@@ -8,6 +9,7 @@ mod page;
 mod register;
 mod revoke;
 
+pub use admit::admit;
 pub use login::login;
 pub use lookup::lookup;
 pub use merge::merge;

@@ -2,6 +2,7 @@
 //! written down as [`conformance`].
 
 pub mod conformance;
+mod elsewhere;
 mod memory;
 mod sql;
 
@@ -14,6 +15,7 @@ use contract::{
 };
 use store::StoreError;
 
+pub use elsewhere::AccountsElsewhere;
 pub use sql::SqlAccounts;
 
 /// Accounts: every node sees the same.

@@ -47,6 +47,7 @@ pub const OPERATIONS: &[OperationInfo] = &[
     info::<sessions::Register>(),
     info::<sessions::Login>(),
     info::<sessions::Open>(),
+    info::<sessions::Admit>(),
     info::<sessions::Lookup>(),
     info::<sessions::Revoke>(),
     info::<sessions::Merge>(),

@@ -41,6 +41,11 @@ pub struct Register {
 pub enum RegisterRefusal {
     /// The address has an account already.
     EmailTaken,
+    /// Accounts are kept at another site, which cannot be reached from this one.
+    HomeUnreachable {
+        /// That site.
+        site: String,
+    },
 }
 
 impl Operation for Register {
@@ -85,6 +90,11 @@ pub enum LoginRefusal {
         /// Seconds until another try is looked at.
         retry_after_s: u32,
     },
+    /// Accounts are kept at another site, which cannot be reached from this one. Nothing was looked at.
+    HomeUnreachable {
+        /// That site.
+        site: String,
+    },
 }
 
 impl Operation for Login {
@@ -126,6 +136,32 @@ impl Operation for Open {
 
     fn example() -> Self {
         Self { session: SessionId::of_token("example"), principal: PrincipalId(uuid::Uuid::from_u128(7)) }
+    }
+}
+
+/// Makes a session that the home site has opened known in this one at once, instead of when the sites next exchange theirs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Admit {
+    /// The session.
+    pub session: SessionId,
+    /// As the home site opened it.
+    pub opened: Session,
+}
+
+impl Operation for Admit {
+    const NAME: &'static str = "sessions.admit";
+    const FAMILY: Family = Family::Sessions;
+    const WHY: &'static str =
+        "a login elsewhere is known here at once; the same session each time, and revocation still wins";
+    type Reply = ();
+    type Refusal = Never;
+    type Retry = AtLeastOnce;
+
+    fn example() -> Self {
+        let principal = PrincipalId(uuid::Uuid::from_u128(7));
+        let opened = Session { principal, account: None, expires_at_ms: 1_800_000_000_000, revoked: false };
+        Self { session: SessionId::of_token("example"), opened }
     }
 }
 

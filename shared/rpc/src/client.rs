@@ -161,6 +161,13 @@ impl Client {
         self.0.endpoints.all()
     }
 
+    /// Whether any node of the family was willing when it was last asked; for saying early and clearly that none can be
+    /// reached. A call may still go either way.
+    #[must_use]
+    pub fn any_ready(&self) -> bool {
+        self.0.endpoints.all().iter().any(|endpoint| endpoint.is_ready())
+    }
+
     /// Reads the members now instead of at the next round: for a node that must know its peers before it is ready.
     pub async fn discover(&self) {
         self.0.endpoints.discover().await;

@@ -8,6 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use runtime::{Faults, Node};
 
 use crate::{
     OpServer,
@@ -54,23 +55,24 @@ pub fn http_client() -> reqwest::Result<reqwest::Client> {
 
 /// HTTP/1.1 between processes.
 #[derive(Clone, Debug)]
-pub struct HttpTransport(reqwest::Client);
+pub struct HttpTransport {
+    http: reqwest::Client,
+    /// Asked for here, so that no caller can forget them.
+    faults: Faults,
+}
 
 impl HttpTransport {
-    /// A transport with its own connection pool.
+    /// A transport of this node with its own connection pool; it obeys the node's injected faults.
     ///
     /// # Errors
     /// When the client cannot be built.
-    pub fn new() -> reqwest::Result<Self> {
-        http_client().map(Self)
+    pub fn new(node: &Node) -> reqwest::Result<Self> {
+        Ok(Self { http: http_client()?, faults: node.faults.clone() })
     }
-}
 
-#[async_trait]
-impl Transport for HttpTransport {
-    async fn send(&self, address: &str, request: WireRequest) -> Result<WireResponse, TransportError> {
+    async fn post(&self, address: &str, request: WireRequest) -> Result<WireResponse, TransportError> {
         let mut call = self
-            .0
+            .http
             .post(format!("http://{address}/op/{}", request.operation))
             .header(http::header::AUTHORIZATION, format!("Bearer {}", request.secret.expose()))
             .header(http::header::CONTENT_TYPE, "application/json")
@@ -89,9 +91,20 @@ impl Transport for HttpTransport {
         Ok(WireResponse { status, outcome, retry, body })
     }
 
-    async fn probe(&self, address: &str) -> bool {
-        let answer = self.0.get(format!("http://{address}/health/ready")).send().await;
+    async fn ask_ready(&self, address: &str) -> bool {
+        let answer = self.http.get(format!("http://{address}/health/ready")).send().await;
         answer.is_ok_and(|answer| answer.status().is_success())
+    }
+}
+
+#[async_trait]
+impl Transport for HttpTransport {
+    async fn send(&self, address: &str, request: WireRequest) -> Result<WireResponse, TransportError> {
+        self.faults.pass(address, self.post(address, request)).await
+    }
+
+    async fn probe(&self, address: &str) -> bool {
+        self.faults.pass(address, self.ask_ready(address)).await
     }
 }
 

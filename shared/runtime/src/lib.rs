@@ -3,6 +3,7 @@
 
 pub mod bugs;
 pub mod crash;
+mod faults;
 mod health;
 mod listener;
 mod metrics;
@@ -12,6 +13,7 @@ mod tasks;
 mod telemetry;
 
 pub use bugs::bug;
+pub use faults::{FaultRule, FaultRules, FaultRulesError, Faults, SLOW_MS_MAX};
 pub use health::{BuildInfo, Readiness};
 pub use listener::{ListenerLimits, bind, serve};
 pub use metrics::Metrics;

@@ -6,7 +6,10 @@ use axum::Router;
 use clap::Args;
 use tokio::net::TcpListener;
 
-use crate::{BuildInfo, ListenerLimits, LogFormat, Metrics, Readiness, Seams, Tasks, bind, health, init_logs, serve};
+use crate::{
+    BuildInfo, FaultRules, Faults, ListenerLimits, LogFormat, Metrics, Readiness, Seams, Tasks, bind, faults, health,
+    init_logs, serve,
+};
 
 /// The shared secret of a cluster: nodes take calls only from bearers of it.
 #[derive(Clone, PartialEq, Eq)]
@@ -74,6 +77,10 @@ pub struct NodeOptions {
     /// How long requests in flight may take to finish after SIGTERM, in seconds.
     #[arg(long, env = "TRESTLE_DRAIN_S", default_value_t = 4, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=600))]
     pub drain_s: u64,
+    /// Faults on the links to other nodes from the first call on, in the form of GET /faults on the operations listener.
+    /// `trestle up` sets it for a node that it starts again after `trestle cut`, `slow` or `lose-replies`.
+    #[arg(long, env = "TRESTLE_FAULTS", value_name = "JSON")]
+    pub faults: Option<FaultRules>,
 }
 
 /// What a running node is made of.
@@ -93,6 +100,8 @@ pub struct Node {
     pub readiness: Readiness,
     /// The cluster's secret.
     pub secret: Secret,
+    /// What is wrong on purpose with the links to other nodes.
+    pub faults: Faults,
 }
 
 impl Node {
@@ -106,7 +115,11 @@ impl Node {
         let text = std::fs::read_to_string(&options.secret_file)
             .map_err(|error| anyhow::anyhow!("--secret-file {path}: cannot be read: {error}"))?;
         let secret = Secret::new(text.trim()).map_err(|error| anyhow::anyhow!("--secret-file {path}: {error}"))?;
-        Self::assemble(family, &options.id, Seams::system(), secret)
+        let node = Self::assemble(family, &options.id, Seams::system(), secret)?;
+        if let Some(faults) = options.faults.clone() {
+            node.faults.set(faults)?;
+        }
+        Ok(node)
     }
 
     /// A node without process-wide state, for tests that run several in one process.
@@ -114,14 +127,17 @@ impl Node {
     /// # Errors
     /// When the meters cannot be registered.
     pub fn assemble(family: &'static str, id: &str, seams: Seams, secret: Secret) -> anyhow::Result<Self> {
+        let (metrics, faults) = (Metrics::new(id)?, Faults::default());
+        faults.observe(&metrics);
         Ok(Self {
             family,
             id: id.to_owned(),
-            metrics: Metrics::new(id)?,
+            metrics,
             seams,
             tasks: Tasks::new(),
             readiness: Readiness::starting(),
             secret,
+            faults,
         })
     }
 
@@ -189,7 +205,8 @@ impl Listening {
     /// When signals cannot be waited for.
     pub async fn serve(self, router: Router, limits: ListenerLimits) -> anyhow::Result<()> {
         let Self { node, listener, ops_listener, drain_s, .. } = self;
-        let ops = health::routes(node.readiness.clone(), node.metrics.clone(), node.build_info());
+        let ops = health::routes(node.readiness.clone(), node.metrics.clone(), node.build_info())
+            .merge(faults::routes(node.faults.clone(), node.secret.clone()));
         drop(node.tasks.spawn(serve(ops_listener, ops, ListenerLimits::INNER, node.tasks.clone())));
         drop(node.tasks.spawn(serve(listener, router, limits, node.tasks.clone())));
         shutdown_signal().await?;

@@ -5,8 +5,8 @@ use std::{path::Path, time::Duration};
 use anyhow::{Context as _, anyhow, bail};
 use reqwest::{Method, RequestBuilder, Response};
 
-use super::{Action, ControlFile, Refusal, SignalRequest, Status};
-use crate::{output, plan::DataDir};
+use super::{Action, ControlFile, FaultsNow, HealRequest, Healed, Refusal, SignalRequest, Status};
+use crate::{faults::Fault, output, plan::DataDir};
 
 /// Longer than the supervisor takes for anything, so that a hung one is noticed.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -18,6 +18,9 @@ pub(crate) async fn status(dir: &Path, json: bool) -> anyhow::Result<()> {
         output::say(&serde_json::to_string(&status)?);
     } else {
         output::say(&output::table(&status.nodes));
+        if !status.faults.is_empty() {
+            output::say(&output::faults(&status.faults));
+        }
     }
     Ok(())
 }
@@ -34,6 +37,34 @@ pub(crate) async fn signal(dir: &Path, node: &str, action: Action) -> anyhow::Re
     ask(dir, Method::POST, "signal", |request| request.json(&wish)).await?;
     output::say(&format!("{node} is {}", action.done()));
     Ok(())
+}
+
+/// `trestle cut`, `slow`, `lose-replies`.
+pub(crate) async fn inject(dir: &Path, fault: &Fault) -> anyhow::Result<()> {
+    let answer = ask(dir, Method::POST, "fault", |request| request.json(fault)).await?;
+    said(&answer.json().await.context("the supervisor's answer cannot be read")?);
+    Ok(())
+}
+
+/// `trestle heal`.
+pub(crate) async fn heal(dir: &Path, between: Option<(String, String)>) -> anyhow::Result<()> {
+    let wish = HealRequest { between };
+    let answer = ask(dir, Method::POST, "heal", |request| request.json(&wish)).await?;
+    let Healed { ended, now } = answer.json().await.context("the supervisor's answer cannot be read")?;
+    match ended.len() {
+        0 => output::say("there were no faults"),
+        1 => output::say("1 fault has ended"),
+        count => output::say(&format!("{count} faults have ended")),
+    }
+    said(&now);
+    Ok(())
+}
+
+fn said(now: &FaultsNow) {
+    output::say(&output::faults(&now.faults));
+    if !now.later.is_empty() {
+        output::tell(&format!("not told yet, but before they count as ready: {}", now.later.join(", ")));
+    }
 }
 
 async fn ask(

@@ -14,8 +14,8 @@ use axum::{
 use runtime::{ListenerLimits, Secret, Tasks, bind};
 use subtle::ConstantTimeEq as _;
 
-use super::{ControlFile, Refusal, SignalRequest, Status};
-use crate::{plan::DataDir, supervisor::Cluster, up::write_private};
+use super::{ControlFile, HealRequest, Healed, Refusal, SignalRequest, Status};
+use crate::{faults::Fault, plan::DataDir, supervisor::Cluster, up::write_private};
 
 /// Listens on a free loopback port and writes it into the data folder.
 pub(crate) async fn serve(cluster: Arc<Cluster>, secret: &Secret, dir: &DataDir, tasks: &Tasks) -> anyhow::Result<()> {
@@ -24,6 +24,8 @@ pub(crate) async fn serve(cluster: Arc<Cluster>, secret: &Secret, dir: &DataDir,
     let router = Router::new()
         .route("/status", get(status))
         .route("/signal", post(signal))
+        .route("/fault", post(fault))
+        .route("/heal", post(heal))
         .layer(middleware::from_fn_with_state(format!("Bearer {}", secret.expose()), authorised))
         .with_state(cluster);
     drop(tasks.spawn(runtime::serve(listener, router, ListenerLimits::INNER, tasks.clone())));
@@ -43,12 +45,27 @@ async fn authorised(State(expected): State<String>, request: Request, next: Next
 }
 
 async fn status(State(cluster): State<Arc<Cluster>>) -> Json<Status> {
-    Json(Status { nodes: cluster.status() })
+    Json(Status { nodes: cluster.status(), faults: cluster.faults() })
 }
 
 async fn signal(State(cluster): State<Arc<Cluster>>, Json(wish): Json<SignalRequest>) -> Response {
     match cluster.signal(&wish.node, wish.action).await {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => refuse(StatusCode::CONFLICT, error),
+    }
+}
+
+async fn fault(State(cluster): State<Arc<Cluster>>, Json(fault): Json<Fault>) -> Response {
+    match cluster.add_fault(fault).await {
+        Ok(now) => Json(now).into_response(),
+        Err(error) => refuse(StatusCode::CONFLICT, error),
+    }
+}
+
+async fn heal(State(cluster): State<Arc<Cluster>>, Json(wish): Json<HealRequest>) -> Response {
+    let between = wish.between.as_ref().map(|(a, b)| (a.as_str(), b.as_str()));
+    match cluster.heal(between).await {
+        Ok((ended, now)) => Json(Healed { ended, now }).into_response(),
         Err(error) => refuse(StatusCode::CONFLICT, error),
     }
 }

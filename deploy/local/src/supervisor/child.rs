@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use runtime::FaultRules;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
@@ -17,6 +18,8 @@ use crate::{
     roles::SUPERVISOR_ENV,
 };
 
+/// The variable of a node's option `--faults`.
+const FAULTS_ENV: &str = "TRESTLE_FAULTS";
 /// A log that is larger when its node starts is moved aside; the one moved aside before is gone then.
 const LOG_MAX_BYTES: u64 = 16 * 1024 * 1024;
 /// How much of the end of a log is looked at for a reason.
@@ -33,7 +36,7 @@ pub(super) struct Started {
 
 /// Starts the node's process. Must be called on the main thread: the kernel ends a process together with the *thread*
 /// that started it (see `roles::die_with_supervisor` and `cli::on_this_thread`).
-pub(super) fn start(node: &NodePlan, dir: &DataDir) -> anyhow::Result<Started> {
+pub(super) fn start(node: &NodePlan, dir: &DataDir, faults: Option<&FaultRules>) -> anyhow::Result<Started> {
     let path = dir.log(&node.id);
     let log = open_log(&path).with_context(|| format!("--data: cannot write {}", path.display()))?;
     let log_start = log.metadata()?.len();
@@ -43,6 +46,9 @@ pub(super) fn start(node: &NodePlan, dir: &DataDir) -> anyhow::Result<Started> {
         // Who needs the database gets it under the family's own name; the others need not know its password.
         .env_remove(DATABASE_ENV)
         .envs(node.env.as_ref().map(|(name, value)| (name, value.expose())))
+        // Before its first call: a node that comes back must not reach over a link that was cut meanwhile.
+        .env_remove(FAULTS_ENV)
+        .envs(faults.map(serde_json::to_string).transpose()?.map(|faults| (FAULTS_ENV, faults)))
         .env(SUPERVISOR_ENV, std::process::id().to_string())
         // Fifteen processes on one machine: by default each would have a thread for every core and, in glibc, a heap
         // of its own for each thread.

@@ -3,7 +3,8 @@
 
 use async_trait::async_trait;
 use contract::{Money, OperationId, payments::Charge};
-use reqwest::{Client, Response, Url, header::RETRY_AFTER};
+use reqwest::{Client, RequestBuilder, Response, Url, header::RETRY_AFTER};
+use runtime::Faults;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -20,6 +21,9 @@ const BODY_MAX_BYTES: usize = 16 * 1024;
 pub struct HttpProvider {
     client: Client,
     base: Url,
+    /// `host:port`, which faults are set for.
+    address: String,
+    faults: Faults,
 }
 
 #[derive(Serialize)]
@@ -59,8 +63,15 @@ impl HttpProvider {
     ///
     /// # Errors
     /// When no HTTP client can be made.
-    pub fn new(base: &Url) -> reqwest::Result<Self> {
-        Ok(Self { client: rpc::http_client()?, base: base.clone() })
+    pub fn new(base: &Url, faults: Faults) -> reqwest::Result<Self> {
+        let port = base.port_or_known_default().unwrap_or_default();
+        let address = format!("{}:{port}", base.host_str().unwrap_or_default());
+        Ok(Self { client: rpc::http_client()?, base: base.clone(), address, faults })
+    }
+
+    /// The only way to the provider, so that injected faults count here too.
+    async fn send(&self, call: RequestBuilder) -> reqwest::Result<Response> {
+        self.faults.pass(&self.address, call.send()).await
     }
 }
 
@@ -75,7 +86,7 @@ impl Provider for HttpProvider {
         };
         let call = self.client.post(format!("{}charges", self.base));
         let call = call.header("idempotency-key", charge.operation.to_string()).json(&request);
-        let answer = match call.send().await {
+        let answer = match self.send(call).await {
             Ok(response) => read(response).await,
             // The connection was never made, so no byte of the request left.
             Err(error) if error.is_connect() || error.is_builder() => {
@@ -91,7 +102,7 @@ impl Provider for HttpProvider {
 
     async fn find(&self, charge: &Charge) -> Found {
         let call = self.client.get(format!("{}charges/by-reference/{}", self.base, charge.operation));
-        let answer = match call.send().await {
+        let answer = match self.send(call).await {
             Ok(response) => read(response).await,
             Err(error) => Err(describe(error)),
         };
@@ -114,7 +125,7 @@ impl Provider for HttpProvider {
         let request = RefundRequest { reference: operation.to_string(), amount };
         let call = self.client.post(format!("{}refunds", self.base));
         let call = call.header("idempotency-key", format!("refund-{operation}")).json(&request);
-        let answer = match call.send().await {
+        let answer = match self.send(call).await {
             Ok(response) => read(response).await,
             // Never sent.
             Err(error) if error.is_connect() || error.is_builder() => {
@@ -130,7 +141,7 @@ impl Provider for HttpProvider {
 
     async fn ledger(&self) -> Result<Ledger, String> {
         let page = async |name: &str| {
-            let response = self.client.get(format!("{}{name}", self.base)).send().await.map_err(describe)?;
+            let response = self.send(self.client.get(format!("{}{name}", self.base))).await.map_err(describe)?;
             match response.status().as_u16() {
                 200 => body(response, pages::BYTES_MAX).await,
                 status => Err(format!("provider: GET /{name} answered {status}")),

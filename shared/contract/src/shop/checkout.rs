@@ -51,6 +51,12 @@ pub enum CheckoutReply {
 pub enum CheckoutRefusal {
     /// No live session.
     Unauthenticated,
+    /// Orders are kept at another site, which cannot be reached from this one. This request began nothing and left the cart
+    /// as it was; what an earlier one with this key began cannot be seen from here.
+    HomeUnreachable {
+        /// That site.
+        site: String,
+    },
     /// There is nothing to buy.
     CartEmpty,
     /// Prices or cart changed since the customer looked. The key is unused.
