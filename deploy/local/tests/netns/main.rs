@@ -3,7 +3,7 @@
 //!
 //! Injected faults (`tests/faults`) are obeyed by our own client; this shows that nothing depends on that. It needs root,
 //! `ip` and `iptables`, and says so where it is skipped.
-#![expect(clippy::unwrap_used, reason = "a test, which reports what it has seen")]
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 mod net;
 
