@@ -3,6 +3,7 @@
 
 pub mod conformance;
 mod memory;
+mod redis;
 mod sql;
 
 use std::fmt;

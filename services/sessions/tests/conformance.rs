@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use contract::session::Session;
 use rpc::InProcess;
-use runtime::{Node, Seams, Secret};
+use runtime::{ManualClock, Node, Seams, Secret, SystemRandom};
 use sessions::store::{AccountStore, SessionStore, SqlAccounts, conformance};
-use store::{Replicated, StoreUri};
+use store::{RedisMap, Replicated, StoreUri};
+use testkit::redis::{Cluster, Redis, SentinelSet};
 
 #[tokio::test]
 async fn sqlite_keeps_accounts() {
@@ -42,4 +43,35 @@ async fn memory_keeps_sessions() {
         Arc::new(sessions) as Arc<dyn SessionStore>
     })
     .await;
+}
+
+/// The suite on the Redis at this URI, whose masters are these.
+async fn redis_keeps_sessions(uri: &str, masters: &[Redis]) {
+    let Ok(StoreUri::Redis(uri)) = uri.parse() else { panic!("{uri} is no Redis") };
+    // The suite's sessions end soon after 1970; a Redis would forget them at once.
+    let seams = Seams { clock: Arc::new(ManualClock::at(0)), random: Arc::new(SystemRandom) };
+    let node = Node::assemble("sessions", "1", seams, Secret::new("0123456789abcdef").unwrap()).unwrap();
+    conformance::sessions(async || {
+        masters.iter().for_each(|master| assert_eq!(master.told(&["FLUSHALL"]), "OK"));
+        Arc::new(RedisMap::<Session>::open(&node, &uri).await.unwrap()) as Arc<dyn SessionStore>
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_redis_keeps_sessions() {
+    let server = Redis::with(&[]);
+    redis_keeps_sessions(&server.uri(), std::slice::from_ref(&server)).await;
+}
+
+#[tokio::test]
+async fn redis_sentinel_keeps_sessions() {
+    let set = SentinelSet::start(1);
+    redis_keeps_sessions(&format!("{}?wait=1", set.uri()), &set.servers[..1]).await;
+}
+
+#[tokio::test]
+async fn redis_cluster_keeps_sessions() {
+    let cluster = Cluster::start();
+    redis_keeps_sessions(&format!("{}?wait=1", cluster.uri()), &cluster.nodes[..3]).await;
 }
