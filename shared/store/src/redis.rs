@@ -112,6 +112,7 @@ impl<V: Kept> RedisMap<V> {
         change: impl Fn(Option<V>) -> Result<(V, T), E>,
     ) -> Result<Result<T, E>, StoreError> {
         let (name, mut patience) = (full_name::<V>(key), Patience::new());
+        let _turn = self.calls.turn(&name, &patience).await?;
         let mut old = self.calls.read(&name, &mut patience).await?;
         loop {
             let (value, answer) = match change(read_value(&name, old.as_deref())?) {

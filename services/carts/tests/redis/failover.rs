@@ -11,11 +11,10 @@ async fn sentinel_failover_loses_nothing_that_a_replica_had_acknowledged() {
     let load = Load::start(&client);
     load.until_more(200);
     set.servers[0].kill();
-    let master = set.until_other_master(0);
+    set.until_other_master(0);
     load.until_more(200);
-    // Back, it first takes itself for the master.
+    // Back, it takes itself for the master, until a Sentinel tells it.
     set.servers[0].start_again();
-    set.until_followed(master, 2);
     load.until_more(200);
     let (figures, lost) = load.lost(&client).await;
     println!("Sentinel, master killed, wait=1: {figures}, {lost} lost");
@@ -42,23 +41,23 @@ async fn a_master_that_hangs_is_left_and_not_believed_when_it_is_back() {
         }
     }
     set.until_followed(master, 1);
-    patient.add(cart(1), "after").await.unwrap();
+    patient.add_somehow(cart(1), "after").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_whose_master_is_killed_loses_nothing_that_a_replica_had_acknowledged() {
     let cluster = Cluster::start();
-    let client = shared(&format!("{}?wait=1", cluster.uri())).await;
+    let client = shared(&format!("{}?wait=1&wait_ms=100", cluster.uri())).await;
     let load = Load::start(&client);
     load.until_more(300);
     cluster.nodes[0].kill();
     cluster.until_master(3);
     // The others serve on; what belongs to the new master is acknowledged again when it has a replica.
-    load.until_more(300);
+    load.until_more(60);
     cluster.nodes[0].start_again();
     cluster.until_well();
     let of_the_dead = (0..).map(cart).find(|cart| cluster.keeps(3, &format!("cart:{}", cart.0))).unwrap();
-    client.add(of_the_dead, "after").await.unwrap();
+    client.add_somehow(of_the_dead, "after").await;
     load.until_more(300);
     let (figures, lost) = load.lost(&client).await;
     println!("Cluster, one master of three killed, wait=1: {figures}, {lost} lost");

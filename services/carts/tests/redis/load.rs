@@ -19,7 +19,8 @@ use super::{Client, cart};
 
 /// Writers, each with carts of its own.
 const WRITERS: u128 = 4;
-/// Operations in one cart; then the next one is taken, which mostly lies elsewhere in a Cluster.
+/// Carts that a writer fills in turn, which lie on all masters of a Cluster, and operations in each; then come others.
+const CARTS: u128 = 12;
 const OPS_PER_CART: u128 = 20;
 
 type Acknowledged = BTreeMap<CartId, BTreeSet<OpId>>;
@@ -86,7 +87,8 @@ async fn write(client: Arc<Client>, figures: Arc<Figures>, writer: u128) -> Ackn
         if figures.stop.load(Ordering::Relaxed) {
             break;
         }
-        let (cart, key) = (cart(writer << 64 | number / OPS_PER_CART), number.to_string());
+        let group = number / (CARTS * OPS_PER_CART);
+        let (cart, key) = (cart(writer << 96 | group << 32 | number % CARTS), number.to_string());
         let count = match client.add(cart, &key).await {
             Ok(()) => {
                 acknowledged.entry(cart).or_default().insert(OpId::new(cart, &key));

@@ -20,20 +20,17 @@ async fn writers_through_two_clients_lose_nothing() {
         writers.spawn(async move {
             for add in 0..10 {
                 let key = format!("{number}-{add}");
-                // Who met too many others is told so, and comes again.
-                while let Err(error) = client.add(cart(1), &key).await {
-                    assert!(matches!(error, StoreError::Conflict(_)), "{error}");
-                }
+                client.add_somehow(cart(1), &key).await;
             }
         });
     }
     writers.join_all().await;
-    for client in clients {
+    for client in &clients {
         let kept = client.carts.cart(cart(1)).await.unwrap();
         assert_eq!((kept.seen.len(), kept.quantity(&sku())), (200, 200));
-        let page = client.node.metrics.page();
-        assert!(page.contains("trestle_redis_meetings"), "nobody met anybody, so this shows nothing: {page}");
     }
+    let met = clients.iter().any(|client| client.node.metrics.page().contains("trestle_redis_meetings"));
+    assert!(met, "nobody met anybody, so this shows nothing");
 }
 
 #[tokio::test]
@@ -109,7 +106,7 @@ async fn a_replica_is_never_asked_not_even_when_its_master_became_one() {
     server.told(&["REPLICAOF", "127.0.0.1", &other.port().to_string()]);
     // The connection is the old one: the server does not cut it, and would answer GET.
     let error = client.carts.cart(cart(1)).await.unwrap_err();
-    assert!(matches!(error, StoreError::NotExecuted(_)) && error.to_string().contains("READONLY"), "{error}");
+    assert!(matches!(error, StoreError::NotExecuted(_)) && error.to_string().contains("read only replica"), "{error}");
     assert!(matches!(client.add(cart(1), "b").await, Err(StoreError::NotExecuted(_))));
     let error = RedisMap::<Cart>::open(&node(), &redis(&server.uri())).await.unwrap_err();
     assert!(error.to_string().contains("it is a slave"), "{error}");
@@ -132,6 +129,12 @@ async fn what_waiting_for_a_replica_is_good_for() {
     let follow = format!("127.0.0.1 {}", master.port());
     let replica = Redis::with(&[&durable[..], &["--replicaof", &follow]].concat());
     until("the replica has copied", || replica.info(&["INFO", "replication"], "master_link_status") == "up");
+    // What WAIT counts is in the replica's memory. After its first copy it writes a whole new file for its disk; until
+    // that is there, its end would lose what it has counted for.
+    let persistence = |field| replica.info(&["INFO", "persistence"], field);
+    until("the replica's file is there", || {
+        persistence("aof_enabled") == "1" && persistence("aof_rewrite_in_progress") == "0"
+    });
     let [hasty, patient] = ["", "?wait=1&wait_ms=100"].map(|wait| format!("{}{wait}", master.uri()));
     let [hasty, patient] = [Client::open(&hasty).await, Client::open(&patient).await];
     patient.add(cart(1), "waited").await.unwrap();

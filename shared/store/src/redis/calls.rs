@@ -9,12 +9,15 @@ use std::{
 use opentelemetry::{KeyValue, metrics::Counter};
 use redis::{Cmd, Pipeline, ServerError, Value};
 use runtime::{Node, Seams};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::{
+    sync::MutexGuard,
+    time::{Instant, sleep_until, timeout_at},
+};
 
 use super::{
     links::{For, Links},
     uri::RedisUri,
-    view::{View, slot},
+    view::{SLOTS, View, slot},
 };
 use crate::StoreError;
 
@@ -27,6 +30,8 @@ const MEETINGS_MAX: u32 = 100;
 /// Longest pauses: between tries, and after a meeting.
 const TRY_PAUSE_MS: u64 = 100;
 const MEETING_PAUSE_MS: u64 = 16;
+/// Slots that share a turn, in [`Calls::turn`]: neighbours, so that a master that is silent mostly holds up its own.
+const TURN_SLOTS: usize = 64;
 /// The masters are not asked for again before this.
 const VIEW_REST: Duration = Duration::from_millis(50);
 
@@ -44,6 +49,7 @@ pub(super) struct Calls {
     pub(super) links: Links,
     pub(super) seams: Seams,
     view: Mutex<Arc<View>>,
+    turns: Vec<tokio::sync::Mutex<()>>,
     /// When the view was last asked for. Held while it is: one asks, the others wait.
     asked: tokio::sync::Mutex<Option<Instant>>,
     meetings: Counter<u64>,
@@ -88,6 +94,7 @@ impl Calls {
             uri,
             seams: node.seams.clone(),
             view: Mutex::default(),
+            turns: (0..usize::from(SLOTS).div_ceil(TURN_SLOTS)).map(|_| tokio::sync::Mutex::default()).collect(),
             asked: tokio::sync::Mutex::default(),
             meetings: meetings.build(),
             failures: failures.build(),
@@ -145,6 +152,13 @@ impl Calls {
                 Err(patience.give_up(format!("{key}: EVAL answered {other:?}")))
             }
         }
+    }
+
+    /// A turn to change a value. Changes that this node makes at once would only meet each other at the server, again and
+    /// again if there are many; those of other nodes are few.
+    pub(super) async fn turn(&self, key: &str, patience: &Patience) -> Result<MutexGuard<'_, ()>, StoreError> {
+        let turn = timeout_at(patience.until, self.turns[usize::from(slot(key)) / TURN_SLOTS].lock()).await;
+        turn.map_err(|_| StoreError::NotExecuted(format!("{key}: earlier changes took all the time")))
     }
 
     /// Another's change was in the way.

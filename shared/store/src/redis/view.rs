@@ -25,7 +25,7 @@ const ASKED_FOR: Duration = Duration::from_millis(300);
 /// Most nodes of a cluster that are asked.
 const ASKED_MAX: usize = 32;
 /// Slots of a Redis Cluster.
-const SLOTS: u16 = 16_384;
+pub(super) const SLOTS: u16 = 16_384;
 
 /// Who is the master of what, as far as is known.
 #[derive(Clone, Debug, Default)]
