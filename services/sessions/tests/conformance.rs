@@ -75,3 +75,24 @@ async fn redis_cluster_keeps_sessions() {
     let cluster = Cluster::start();
     redis_keeps_sessions(&format!("{}?wait=1", cluster.uri()), &cluster.nodes[..3]).await;
 }
+
+/// Who was logged in logs in again: no error, and nothing that has to be cleaned up first.
+#[tokio::test]
+async fn an_emptied_redis_knows_no_session_and_no_errors() {
+    let server = Redis::with(&[]);
+    let Ok(StoreUri::Redis(uri)) = server.uri().parse() else { panic!("no Redis") };
+    let node = Node::assemble("sessions", "1", Seams::system(), Secret::new("0123456789abcdef").unwrap()).unwrap();
+    let sessions = RedisMap::<Session>::open(&node, &uri).await.unwrap();
+    let (id, now_ms) = (contract::SessionId::of_token("guest"), node.seams.now_ms());
+    let principal = contract::PrincipalId(uuid::Uuid::from_u128(1));
+    let session = Session { principal, account: None, expires_at_ms: now_ms + 60_000, revoked: false };
+    sessions.open(id, session.clone()).await.unwrap();
+    // An hour longer than it is honoured: clocks differ.
+    let kept_s: i64 = server.told(&["TTL", &format!("session:{id}")]).parse().unwrap();
+    assert!((3_600..=3_660).contains(&kept_s), "{kept_s}");
+    assert_eq!(server.told(&["FLUSHALL"]), "OK");
+    assert_eq!(sessions.session(id).await.unwrap(), None);
+    assert_eq!(sessions.open(id, session.clone()).await.unwrap(), session);
+    sessions.revoke(id, Session { revoked: true, ..session }).await.unwrap();
+    assert!(sessions.session(id).await.unwrap().unwrap().revoked);
+}

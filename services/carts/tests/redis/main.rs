@@ -3,6 +3,7 @@
 
 mod failover;
 mod load;
+mod lost;
 mod server;
 
 use std::sync::Arc;
