@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ::store::{Replicated, StoreUri, replicated::ENTRIES_MAX};
+use ::store::{RedisMap, Replicated, StoreUri, replicated::ENTRIES_MAX};
 use clap::Args;
 use contract::{
     CallError, CartId,
@@ -23,7 +23,9 @@ pub struct Options {
     /// What every node has.
     #[command(flatten)]
     pub node: NodeOptions,
-    /// Where carts are kept: memory://, which the nodes of the family share by merge.
+    /// Where carts are kept: memory://, which the nodes of the family share by merge, or a Redis that they share:
+    /// redis://:password@host:port/0, redis+sentinel://host:port,host:port/service or redis+cluster://host:port,host:port;
+    /// with ?wait=N&wait_ms=M a write waits for N replicas.
     #[arg(long, env = "TRESTLE_STORE", default_value = "memory://", value_name = "URI")]
     pub store: StoreUri,
     /// All nodes of this family, this one included: static://host:port,... or dns://name:port or file:///path.json.
@@ -58,8 +60,15 @@ impl App {
     async fn open(node: &Node, options: &Options, own_address: &str) -> anyhow::Result<Self> {
         match &options.store {
             StoreUri::Memory => {}
+            StoreUri::Redis(uri) => {
+                let carts = RedisMap::open(node, uri).await;
+                let carts = carts.map_err(|error| anyhow::anyhow!("--store {uri}: {error}"))?;
+                carts.start(node);
+                return Ok(Self::new(Arc::new(carts), node.seams.clone()));
+            }
             other => anyhow::bail!(
-                "--store {other}: carts are kept in memory and merged between nodes; use --store memory:// (and --peers)"
+                "--store {other}: carts merge; use --store memory:// (and --peers), redis://host:port, \
+                 redis+sentinel://host:port,host:port/service or redis+cluster://host:port,host:port"
             ),
         }
         let transport = Arc::new(HttpTransport::new(node)?);
@@ -146,6 +155,7 @@ mod tests {
         let options = options(&["--store", "sqlite:///tmp/carts.db"]).unwrap();
         let error = App::open(&node, &options, "127.0.0.1:1").await.unwrap_err().to_string();
         assert!(error.contains("--store sqlite:///tmp/carts.db") && error.contains("memory://"), "{error}");
+        assert!(error.contains("redis+sentinel://"), "{error}");
     }
 
     #[test]

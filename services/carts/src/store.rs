@@ -5,6 +5,7 @@
 
 pub mod conformance;
 mod memory;
+mod redis;
 
 use std::fmt;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ::store::{Replicated, StoreUri, replicated::ENTRIES_MAX};
+use ::store::{RedisMap, Replicated, StoreUri, replicated::ENTRIES_MAX};
 use clap::Args;
 use contract::{PrincipalId, SessionId, session::Session};
 use rpc::{Discovery, HttpTransport, Ops};
@@ -28,7 +28,9 @@ pub struct Options {
     /// Without it the node keeps sessions only: for a site whose accounts live at another one.
     #[arg(long, env = "TRESTLE_ACCOUNTS", value_name = "URI")]
     pub accounts: Option<StoreUri>,
-    /// Where sessions are kept: memory://, which the nodes of the family share by merge.
+    /// Where sessions are kept: memory://, which the nodes of the family share by merge, or a Redis that they share:
+    /// redis://:password@host:port/0, redis+sentinel://host:port,host:port/service or redis+cluster://host:port,host:port;
+    /// with ?wait=N&wait_ms=M a write waits for N replicas.
     #[arg(long, env = "TRESTLE_SESSIONS", default_value = "memory://", value_name = "URI")]
     pub sessions: StoreUri,
     /// All nodes of this family, this one included: static://host:port,... or dns://name:port or file:///path.json.
@@ -94,11 +96,7 @@ impl App {
     }
 
     async fn open(node: &Node, options: &Options, own_address: &str) -> anyhow::Result<Self> {
-        anyhow::ensure!(
-            options.sessions == StoreUri::Memory,
-            "--sessions {}: sessions are kept in memory and merged between nodes; use --sessions memory:// (and --peers)",
-            options.sessions
-        );
+        let sessions = Self::open_sessions(node, options, own_address).await?;
         let accounts: Arc<dyn AccountStore> = match &options.accounts {
             Some(uri) => {
                 let accounts = SqlAccounts::open(uri).await;
@@ -106,12 +104,33 @@ impl App {
             }
             None => Arc::new(AccountsElsewhere),
         };
+        let lives = Lives { account_ms: options.session_days * DAY_MS, anonymous_ms: options.anonymous_days * DAY_MS };
+        Self::new(accounts, sessions, lives, node.seams.clone())
+    }
+
+    async fn open_sessions(
+        node: &Node,
+        options: &Options,
+        own_address: &str,
+    ) -> anyhow::Result<Arc<dyn SessionStore>> {
+        match &options.sessions {
+            StoreUri::Memory => {}
+            StoreUri::Redis(uri) => {
+                let sessions = RedisMap::<Session>::open(node, uri).await;
+                let sessions = sessions.map_err(|error| anyhow::anyhow!("--sessions {uri}: {error}"))?;
+                sessions.start(node);
+                return Ok(Arc::new(sessions));
+            }
+            other => anyhow::bail!(
+                "--sessions {other}: sessions merge; use --sessions memory:// (and --peers), redis://host:port, \
+                 redis+sentinel://host:port,host:port/service or redis+cluster://host:port,host:port"
+            ),
+        }
         let transport = Arc::new(HttpTransport::new(node)?);
         let sessions =
             Replicated::<Session>::open(node, transport, peers_of_all_sites(options), own_address, ENTRIES_MAX).await;
         sessions.start(node);
-        let lives = Lives { account_ms: options.session_days * DAY_MS, anonymous_ms: options.anonymous_days * DAY_MS };
-        Self::new(accounts, Arc::new(sessions), lives, node.seams.clone())
+        Ok(Arc::new(sessions))
     }
 
     /// Opens a session or finds it opened. The error says why this id will never be this principal's session.

@@ -4,6 +4,7 @@
 pub mod conformance;
 mod elsewhere;
 mod memory;
+mod redis;
 mod sql;
 
 use std::fmt;

@@ -72,6 +72,12 @@ impl Database {
         match uri {
             StoreUri::Sqlite(path) => Sqlite::open(path, &migrations.sqlite).await.map(Self::Sqlite),
             StoreUri::Postgres(uri) => postgres::open(uri, family, &migrations.postgres).await.map(Self::Postgres),
+            // Redis answers before its disk or a replica has a write, and a failover may forget it: never money (MEM-8).
+            StoreUri::Redis(_) => Err(StoreError::NotExecuted(
+                "a Redis may forget what it acknowledged, and this data must be shared by everything; use \
+                 sqlite:///path/to/file.db or postgres://user@host/database"
+                    .to_owned(),
+            )),
             StoreUri::Memory => Err(StoreError::NotExecuted(
                 "memory:// forgets, and this data must be shared by everything; use sqlite:///path/to/file.db or \
                  postgres://user@host/database"

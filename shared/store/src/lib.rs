@@ -6,6 +6,7 @@ mod database;
 mod error;
 pub mod ledger;
 mod postgres;
+pub mod redis;
 pub mod replicated;
 pub mod simulated;
 mod sql;
@@ -15,6 +16,7 @@ mod uri;
 pub use database::{Database, Link, Migrations, Record};
 pub use error::StoreError;
 pub use postgres::PostgresServer;
+pub use self::redis::{RedisMap, RedisUri};
 pub use replicated::Replicated;
 pub use sql::{Sql, Value, sql};
 

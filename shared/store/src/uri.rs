@@ -2,6 +2,8 @@
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
+use crate::redis::RedisUri;
+
 /// Where a store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreUri {
@@ -11,6 +13,8 @@ pub enum StoreUri {
     Sqlite(PathBuf),
     /// `postgres://user:password@host:port/database`: a server, shared by the nodes of all machines.
     Postgres(PostgresUri),
+    /// `redis://...`, `redis+sentinel://...` or `redis+cluster://...`: outside the nodes, for values that merge.
+    Redis(RedisUri),
 }
 
 /// The address of a PostgreSQL database. Shown without its password.
@@ -27,11 +31,16 @@ impl PostgresUri {
 
 impl fmt::Display for PostgresUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let password = self.0.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')?.0.split_once(':'));
-        match password {
-            Some((_, password)) => f.write_str(&self.0.replacen(&format!(":{password}@"), ":***@", 1)),
-            None => f.write_str(&self.0),
-        }
+        f.write_str(&hidden(&self.0))
+    }
+}
+
+/// A URI without its password.
+fn hidden(uri: &str) -> String {
+    let password = uri.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')?.0.split_once(':'));
+    match password {
+        Some((_, password)) => uri.replacen(&format!(":{password}@"), ":***@", 1),
+        None => uri.to_owned(),
     }
 }
 
@@ -43,11 +52,18 @@ impl fmt::Debug for PostgresUri {
 
 /// A URI that names no store.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "\"{0}\" is no store URI; write memory://, sqlite:///path/to/file.db or \
-         postgres://user:password@host:5432/database"
-)]
-pub struct StoreUriError(String);
+pub enum StoreUriError {
+    /// Of no kind that there is.
+    #[error(
+        "\"{0}\" is no store URI; write memory://, sqlite:///path/to/file.db, \
+         postgres://user:password@host:5432/database, redis://:password@host:6379/0, \
+         redis+sentinel://host:26379,host:26379/service or redis+cluster://host:6379,host:6379"
+    )]
+    Unknown(String),
+    /// A Redis whose address cannot be used: the URI and the reason.
+    #[error("\"{0}\": {1}")]
+    Redis(String, String),
+}
 
 impl FromStr for StoreUri {
     type Err = StoreUriError;
@@ -60,7 +76,10 @@ impl FromStr for StoreUri {
             Some(("postgres" | "postgresql", rest)) if rest.contains('/') && !rest.starts_with('/') => {
                 Ok(Self::Postgres(PostgresUri(uri.to_owned())))
             }
-            _ => Err(StoreUriError(PostgresUri(uri.to_owned()).to_string())),
+            Some(("redis" | "redis+sentinel" | "redis+cluster", _)) => {
+                uri.parse().map(Self::Redis).map_err(|reason| StoreUriError::Redis(hidden(uri), reason))
+            }
+            _ => Err(StoreUriError::Unknown(hidden(uri))),
         }
     }
 }
@@ -71,6 +90,7 @@ impl fmt::Display for StoreUri {
             Self::Memory => f.write_str("memory://"),
             Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
             Self::Postgres(uri) => uri.fmt(f),
+            Self::Redis(uri) => uri.fmt(f),
         }
     }
 }
@@ -100,7 +120,11 @@ mod tests {
             assert_eq!(uri.to_string(), shown);
             assert!(!format!("{uri:?}").contains("s3cret"));
         }
-        let bad = "mysql://shop:s3cret@db/shop".parse::<StoreUri>().unwrap_err();
-        assert!(!format!("{bad} {bad:?}").contains("s3cret"));
+        for bad in ["mysql://shop:s3cret@db/shop", "redis://:s3cret@db", "redis+cluster://shop:s3cret@db:1/x?tls=1"] {
+            let bad = bad.parse::<StoreUri>().unwrap_err();
+            assert!(!format!("{bad} {bad:?}").contains("s3cret"));
+        }
+        let redis: StoreUri = "redis+sentinel://:s3cret@a:1/shop".parse().unwrap();
+        assert!(!format!("{redis} {redis:?}").contains("s3cret"));
     }
 }

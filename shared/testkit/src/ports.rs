@@ -1,7 +1,7 @@
 //! Ports for one shop, which no other test takes, not even while the shop's nodes are dead.
 //!
 //! Below 32,768, from where the kernel hands ports to outgoing connections; apart from those of
-//! [`crate::postgres`] (10,000 to 11,999).
+//! [`crate::redis`] (6,000 to 7,999) and [`crate::postgres`] (10,000 to 11,999).
 
 use std::{
     fs::{self, File},

@@ -5,8 +5,6 @@
 
 mod install;
 mod proxy;
-mod server;
-mod slot;
 
 use std::{
     path::PathBuf,
@@ -20,9 +18,12 @@ use rustix::process::Signal;
 
 use install::Install;
 pub use proxy::CommitProxy;
-use server::Server;
-use slot::Slot;
+use crate::{server::Server, slot::Slot};
 
+/// Apart from the ports of Redis and of shops.
+const PORTS: std::ops::Range<u16> = 10_000..12_000;
+/// What the server says when it serves. The messages are not translated: `install` sets the locale.
+const READY: &str = "database system is ready to accept connections";
 /// The only role: may do everything. Also the name of the database that is there from the start.
 const USER: &str = "trestle";
 /// The same for every server. Durability is the default on purpose: tests that crash the server want it.
@@ -81,7 +82,7 @@ impl Postgres {
         let make = || -> Result<Self, String> {
             let install = Install::find()?;
             let template = install.template()?;
-            let slot = Slot::claim(install.base())?;
+            let slot = Slot::claim(install.base(), PORTS)?;
             install.copy(&template, &slot.data())?;
             Ok(Self { install, fsync, running: Mutex::new(None), databases: AtomicU32::new(0), slot })
         };
@@ -158,7 +159,7 @@ impl Postgres {
     pub fn start_again(&self) {
         let mut running = self.running();
         if running.is_none() {
-            *running = Some(or_panic(Server::start(self.command())));
+            *running = Some(or_panic(Server::start(self.command(), READY)));
         }
     }
 

@@ -30,8 +30,13 @@ pub trait Join: Clone + PartialEq + fmt::Debug + Send + Sync + 'static {
     fn merge(&mut self, other: &Self);
     /// An upper estimate of the entry's size in bytes on the wire; a message has a bound of bytes too.
     fn wire_bytes(&self) -> usize;
-    /// Whether nobody misses it any more. `touched_ms` is when this node last saw it change, in Unix milliseconds.
-    fn is_over(&self, touched_ms: i64, now_ms: i64) -> bool;
+    /// Until when it is kept, in Unix milliseconds; nobody misses it after that. `touched_ms` is when it was last seen to
+    /// change.
+    fn kept_until_ms(&self, touched_ms: i64) -> i64;
+    /// Whether nobody misses it any more.
+    fn is_over(&self, touched_ms: i64, now_ms: i64) -> bool {
+        now_ms > self.kept_until_ms(touched_ms)
+    }
     /// The request that carries these entries.
     fn merge_request(entries: Vec<(Self::Key, Self)>) -> Self::Merge;
     /// The request for the page after this key.
@@ -60,8 +65,8 @@ impl Join for Cart {
         128 + 64 * self.seen.len() + entries
     }
 
-    fn is_over(&self, touched_ms: i64, now_ms: i64) -> bool {
-        now_ms.saturating_sub(touched_ms) > CART_KEPT_MS
+    fn kept_until_ms(&self, touched_ms: i64) -> i64 {
+        touched_ms.saturating_add(CART_KEPT_MS)
     }
 
     fn merge_request(entries: Vec<(CartId, Self)>) -> carts::Merge {
@@ -88,8 +93,8 @@ impl Join for Session {
         256 + self.account.as_ref().map_or(0, |account| 96 + 2 * account.email.len())
     }
 
-    fn is_over(&self, _: i64, now_ms: i64) -> bool {
-        now_ms.saturating_sub(self.expires_at_ms) > SESSION_KEPT_MS
+    fn kept_until_ms(&self, _: i64) -> i64 {
+        self.expires_at_ms.saturating_add(SESSION_KEPT_MS)
     }
 
     fn merge_request(entries: Vec<(SessionId, Self)>) -> sessions::Merge {

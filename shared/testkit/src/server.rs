@@ -1,4 +1,4 @@
-//! One run of the server: a thread that starts it, reads its log and collects its end.
+//! One run of a server, PostgreSQL's or Redis's: a thread that starts it, reads its log and collects its end.
 //!
 //! The kernel ends the server with the *thread* that started it (`setpriv --pdeathsig`), so that thread must live as
 //! long as the server: a test's own thread may end earlier, for example when the server is shared by several tests.
@@ -19,8 +19,6 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// What the server says when it serves. The messages are not translated: `install` sets the locale.
-const READY: &[u8] = b"database system is ready to accept connections";
 /// Longer than recovery of a test's data takes on a busy machine.
 const START_MAX: Duration = Duration::from_secs(60);
 /// Longer than the immediate mode waits (5 s) before it kills what does not go, and than a test's data takes to write.
@@ -40,7 +38,7 @@ enum Event {
 
 /// A running server, or one that has just ended by itself.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     pid: u32,
     shared: Arc<Shared>,
     events: Receiver<Event>,
@@ -55,13 +53,13 @@ struct Shared {
 }
 
 impl Server {
-    /// Starts it, and returns when it serves.
-    pub(super) fn start(command: Command) -> Result<Self, String> {
+    /// Starts it, and returns when it serves: when a line of its log has these words.
+    pub(crate) fn start(command: Command, ready: &'static str) -> Result<Self, String> {
         let (tell, events) = channel();
         let shared = Arc::new(Shared::default());
-        let thread = thread::Builder::new().name("postgres".to_owned());
+        let thread = thread::Builder::new().name("server".to_owned());
         let theirs = Arc::clone(&shared);
-        thread.spawn(move || keep(command, &theirs, &tell)).map_err(|error| format!("no thread: {error}"))?;
+        thread.spawn(move || keep(command, ready, &theirs, &tell)).map_err(|error| format!("no thread: {error}"))?;
         let pid = match events.recv_timeout(START_MAX) {
             Ok(Event::Started(pid)) => pid,
             Ok(Event::CannotStart(error)) => return Err(format!("cannot run setpriv: {error}")),
@@ -78,12 +76,12 @@ impl Server {
         }
     }
 
-    pub(super) const fn pid(&self) -> u32 {
+    pub(crate) const fn pid(&self) -> u32 {
         self.pid
     }
 
     /// Ends it, and returns when all of its processes are gone.
-    pub(super) fn end(self, signal: Signal) -> Result<(), String> {
+    pub(crate) fn end(self, signal: Signal) -> Result<(), String> {
         self.send(signal);
         // Whoever paused it may be gone, and then it would never see the signal.
         self.send(Signal::CONT);
@@ -100,12 +98,13 @@ impl Server {
     }
 
     /// The end of its log.
-    pub(super) fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         let log = locked(&self.shared.log);
         log.iter().skip(log.len().saturating_sub(SHOWN_LINES)).map(String::as_str).collect::<Vec<_>>().join("\n")
     }
 
-    fn send(&self, signal: Signal) {
+    /// Sends it a signal, if it still runs.
+    pub(crate) fn send(&self, signal: Signal) {
         let child = locked(&self.shared.child);
         let pid = child.as_ref().and_then(|child| i32::try_from(child.id()).ok()).and_then(Pid::from_raw);
         if let Some(pid) = pid {
@@ -116,7 +115,7 @@ impl Server {
 }
 
 /// The thread's life.
-fn keep(mut command: Command, shared: &Shared, tell: &Sender<Event>) {
+fn keep(mut command: Command, ready: &str, shared: &Shared, tell: &Sender<Event>) {
     let mut child = match command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn() {
         Ok(child) => child,
         Err(error) => {
@@ -129,7 +128,7 @@ fn keep(mut command: Command, shared: &Shared, tell: &Sender<Event>) {
     // An owner that is gone needs no news, but the log must be read on, or the server would stop at a full pipe.
     let _ = tell.send(Event::Started(pid));
     if let Some(log) = log {
-        read(log, shared, tell);
+        read(log, ready, shared, tell);
     }
     // Collected and forgotten under one lock: nobody can send a signal to its successor in the process table.
     let mut child = locked(&shared.child);
@@ -140,16 +139,18 @@ fn keep(mut command: Command, shared: &Shared, tell: &Sender<Event>) {
     let _ = tell.send(Event::Ended);
 }
 
-fn read(log: ChildStderr, shared: &Shared, tell: &Sender<Event>) {
+fn read(log: ChildStderr, ready: &str, shared: &Shared, tell: &Sender<Event>) {
     for line in BufReader::new(log).split(b'\n') {
         let Ok(line) = line else { return };
         let mut kept = locked(&shared.log);
         if kept.len() == LOG_LINES {
             kept.pop_front();
         }
-        kept.push_back(String::from_utf8_lossy(&line).into_owned());
+        let line = String::from_utf8_lossy(&line).into_owned();
+        let is_ready = line.contains(ready);
+        kept.push_back(line);
         drop(kept);
-        if line.windows(READY.len()).any(|part| part == READY) {
+        if is_ready {
             let _ = tell.send(Event::Ready);
         }
     }

@@ -6,38 +6,36 @@
 use std::{
     fs::{self, File},
     net::{Ipv4Addr, TcpListener},
+    ops::Range,
     path::{Path, PathBuf},
 };
 
-/// Below 32,768, where the kernel takes ports for outgoing connections: one of them could hold the port just when the
-/// server starts again. Apart from the ports that the end-to-end tests use.
-const PORTS: std::ops::Range<u16> = 10_000..12_000;
-
 /// One claimed port.
 #[derive(Debug)]
-pub(super) struct Slot {
+pub(crate) struct Slot {
     port: u16,
     folder: PathBuf,
     _lock: File,
 }
 
 impl Slot {
-    /// Claims a free one, and removes what servers left that are gone.
-    pub(super) fn claim(base: &Path) -> Result<Self, String> {
+    /// Claims a free one of these, and removes what servers left that are gone. The ports must be below 32,768, where the
+    /// kernel takes ports for outgoing connections: one of them could hold the port just when the server starts again.
+    pub(crate) fn claim(base: &Path, ports: Range<u16>) -> Result<Self, String> {
         for left in left_behind(base) {
             // Taken: somebody uses it, or is removing it just now.
             if let Some(slot) = Self::take(base, left) {
                 slot.clear();
             }
         }
-        let count = PORTS.end - PORTS.start;
+        let count = ports.end - ports.start;
         let first = u16::try_from(std::process::id() % u32::from(count)).unwrap_or_default();
         (0..count)
-            .map(|step| PORTS.start + (first + step) % count)
+            .map(|step| ports.start + (first + step) % count)
             .filter_map(|port| Self::take(base, port))
             .find(|slot| !slot.folder.exists())
             .ok_or_else(|| {
-                format!("no free port from {} to {}, or {} is not writable", PORTS.start, PORTS.end, base.display())
+                format!("no free port from {} to {}, or {} is not writable", ports.start, ports.end, base.display())
             })
     }
 
@@ -48,17 +46,17 @@ impl Slot {
         Some(Self { port, folder: base.join(port.to_string()), _lock: lock })
     }
 
-    pub(super) const fn port(&self) -> u16 {
+    pub(crate) const fn port(&self) -> u16 {
         self.port
     }
 
     /// Where the server's data goes. Nothing is there after [`Slot::claim`].
-    pub(super) fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.folder.clone()
     }
 
     /// Removes the data. What cannot be removed now (a server that is still going) is removed by a later claim.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         let _ = fs::remove_dir_all(&self.folder);
     }
 }

@@ -1,0 +1,36 @@
+//! Carts in a Redis, which all nodes of the family share.
+
+use async_trait::async_trait;
+use contract::{
+    CartId,
+    cart::Cart,
+    carts::{CartContents, CartRefusal},
+};
+use store::{RedisMap, StoreError};
+
+use super::{CartChange, CartStore};
+
+#[async_trait]
+impl CartStore for RedisMap<Cart> {
+    async fn cart(&self, cart: CartId) -> Result<Cart, StoreError> {
+        Ok(self.get(&cart).await?.unwrap_or_default())
+    }
+
+    async fn change(&self, cart: CartId, change: CartChange) -> Result<Result<CartContents, CartRefusal>, StoreError> {
+        self.update(&cart, |known| {
+            let mut cart = known.unwrap_or_default();
+            change.clone().apply(&mut cart)?;
+            let contents = CartContents::from(&cart);
+            Ok((cart, contents))
+        })
+        .await
+    }
+
+    async fn merge(&self, entries: Vec<(CartId, Cart)>) -> Result<(), StoreError> {
+        Self::merge(self, entries).await
+    }
+
+    async fn page(&self, after: Option<CartId>) -> Result<Vec<(CartId, Cart)>, StoreError> {
+        Self::page(self, after.as_ref()).await
+    }
+}

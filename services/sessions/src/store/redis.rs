@@ -1,0 +1,40 @@
+//! Sessions in a Redis, which all nodes of the family share.
+
+use std::convert::Infallible;
+
+use async_trait::async_trait;
+use contract::{SessionId, session::Session};
+use store::{RedisMap, StoreError};
+
+use super::SessionStore;
+
+#[async_trait]
+impl SessionStore for RedisMap<Session> {
+    async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
+        self.get(&id).await
+    }
+
+    async fn open(&self, id: SessionId, session: Session) -> Result<Session, StoreError> {
+        let kept = self.update(&id, |known| {
+            let kept = known.unwrap_or_else(|| session.clone());
+            Ok::<_, Infallible>((kept.clone(), kept))
+        });
+        kept.await.map(|Ok(kept)| kept)
+    }
+
+    async fn revoke(&self, id: SessionId, mark: Session) -> Result<(), StoreError> {
+        let revoked = self.update(&id, |known| {
+            let revoked = Session { revoked: true, ..known.unwrap_or_else(|| mark.clone()) };
+            Ok::<_, Infallible>((revoked, ()))
+        });
+        revoked.await.map(|Ok(())| ())
+    }
+
+    async fn merge(&self, entries: Vec<(SessionId, Session)>) -> Result<(), StoreError> {
+        Self::merge(self, entries).await
+    }
+
+    async fn page(&self, after: Option<SessionId>) -> Result<Vec<(SessionId, Session)>, StoreError> {
+        Self::page(self, after.as_ref()).await
+    }
+}
