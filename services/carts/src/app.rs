@@ -2,21 +2,27 @@
 
 use std::sync::Arc;
 
-use ::store::{Replicated, StoreUri, replicated::ENTRIES_MAX};
+use ::store::{
+    Replicated, StoreUri,
+    replicated::SharingOptions,
+};
 use clap::Args;
 use contract::{
-    CallError, CartId,
-    cart::CartFull,
+    CallError, CartId, Sharing,
+    cart::{Cart, CartFull},
     carts::{CartContents, CartRefusal},
     sessions::Never,
 };
-use rpc::{Discovery, HttpTransport, Ops};
+use rpc::{HttpTransport, Ops};
 use runtime::{ListenerLimits, Node, NodeOptions};
 
 use crate::{
     operations,
     store::{CartChange, CartStore},
 };
+
+/// A cart lives on three nodes, or on all if there are fewer, unless told otherwise.
+const SHARING: Sharing = Sharing::Something(3);
 
 /// Options of a carts node.
 #[derive(Args, Clone, Debug)]
@@ -27,13 +33,9 @@ pub struct Options {
     /// Where carts are kept: memory://, which the nodes of the family share by merge.
     #[arg(long, env = "TRESTLE_STORE", default_value = "memory://", value_name = "URI")]
     pub store: StoreUri,
-    /// All nodes of this family, this one included: static://host:port,... or dns://name:port or file:///path.json.
-    /// Without it the node is alone, and its end loses the carts.
-    #[arg(long, env = "TRESTLE_PEERS", value_name = "DISCOVERY_URI")]
-    pub peers: Option<Discovery>,
-    /// This node's address as its peers know it; the address of --listen unless given.
-    #[arg(long, env = "TRESTLE_ADVERTISE", value_name = "HOST:PORT")]
-    pub advertise: Option<String>,
+    /// How the carts are shared with the other nodes.
+    #[command(flatten)]
+    pub shared: SharingOptions,
 }
 
 /// What the operations need.
@@ -49,6 +51,12 @@ impl App {
         Self { store }
     }
 
+    /// What answers other nodes of the family.
+    pub(crate) fn replicated<R>(&self) -> Result<&Replicated<Cart>, CallError<R>> {
+        let none = || CallError::NotExecuted("the carts of this node are not kept in its memory".to_owned());
+        self.store.replicated().ok_or_else(none)
+    }
+
     async fn open(node: &Node, options: &Options, own_address: &str) -> anyhow::Result<Self> {
         match &options.store {
             StoreUri::Memory => {}
@@ -57,7 +65,8 @@ impl App {
             ),
         }
         let transport = Arc::new(HttpTransport::new()?);
-        let carts = Replicated::open(node, transport, options.peers.clone(), own_address, ENTRIES_MAX).await;
+        let setup = options.shared.setup(own_address, SHARING)?;
+        let carts = Replicated::open_with(node, transport, &setup).await;
         carts.start(node);
         Ok(Self::new(Arc::new(carts)))
     }
@@ -90,6 +99,8 @@ pub fn ops(app: App) -> Ops<App> {
         .hold_until_ready()
         .serve(operations::merge)
         .serve(operations::page)
+        .serve(operations::digest)
+        .serve(operations::fetch)
 }
 
 /// Runs a carts node until it is told to end. It listens before it copies its peers' carts and is ready after that.
@@ -99,7 +110,7 @@ pub fn ops(app: App) -> Ops<App> {
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let node = Node::start("carts", &options.node)?;
     let listening = node.listen(&options.node).await?;
-    let own_address = options.advertise.clone().unwrap_or_else(|| listening.address().to_string());
+    let own_address = options.shared.advertise.clone().unwrap_or_else(|| listening.address().to_string());
     let app = App::open(&node, &options, &own_address).await?;
     let server = ops(app).build(&node);
     listening.serve(server.router(), ListenerLimits::INNER).await

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use ::store::{Replicated, StoreUri, replicated::ENTRIES_MAX};
+use ::store::{
+    Replicated, StoreUri,
+    replicated::SharingOptions,
+};
 use clap::Args;
-use contract::{PrincipalId, SessionId, session::Session};
-use rpc::{Discovery, HttpTransport, Ops};
+use contract::{CallError, PrincipalId, SessionId, Sharing, session::Session};
+use rpc::{HttpTransport, Ops};
 use runtime::{ListenerLimits, Node, NodeOptions, Seams};
 
 use crate::{
@@ -15,6 +18,8 @@ use crate::{
     throttle::Throttle,
 };
 
+/// A session lives on every node, unless told otherwise: it is read by each request.
+const SHARING: Sharing = Sharing::Everything;
 /// Milliseconds in a day.
 const DAY_MS: i64 = 24 * 3_600_000;
 
@@ -30,13 +35,9 @@ pub struct Options {
     /// Where sessions are kept: memory://, which the nodes of the family share by merge.
     #[arg(long, env = "TRESTLE_SESSIONS", default_value = "memory://", value_name = "URI")]
     pub sessions: StoreUri,
-    /// All nodes of this family, this one included: static://host:port,... or dns://name:port or file:///path.json.
-    /// Without it the node is alone, and its end loses the sessions.
-    #[arg(long, env = "TRESTLE_PEERS", value_name = "DISCOVERY_URI")]
-    pub peers: Option<Discovery>,
-    /// This node's address as its peers know it; the address of --listen unless given.
-    #[arg(long, env = "TRESTLE_ADVERTISE", value_name = "HOST:PORT")]
-    pub advertise: Option<String>,
+    /// How the sessions are shared with the other nodes.
+    #[command(flatten)]
+    pub shared: SharingOptions,
     /// How long a login lasts, in days from 1 to 90. It is not prolonged by use.
     #[arg(long, env = "TRESTLE_SESSION_DAYS", default_value_t = 7, value_name = "DAYS", value_parser = clap::value_parser!(i64).range(1..=90))]
     pub session_days: i64,
@@ -86,6 +87,12 @@ impl App {
         Ok(Self { accounts, sessions, hasher, throttle: Arc::default(), lives, seams })
     }
 
+    /// What answers other nodes of the family.
+    pub(crate) fn replicated<R>(&self) -> Result<&Replicated<Session>, CallError<R>> {
+        let none = || CallError::NotExecuted("the sessions of this node are not kept in its memory".to_owned());
+        self.sessions.replicated().ok_or_else(none)
+    }
+
     async fn open(node: &Node, options: &Options, own_address: &str) -> anyhow::Result<Self> {
         anyhow::ensure!(
             options.sessions == StoreUri::Memory,
@@ -95,8 +102,8 @@ impl App {
         let accounts = SqlAccounts::open(&options.accounts).await;
         let accounts = accounts.map_err(|error| anyhow::anyhow!("--accounts {}: {error}", options.accounts))?;
         let transport = Arc::new(HttpTransport::new()?);
-        let sessions =
-            Replicated::<Session>::open(node, transport, options.peers.clone(), own_address, ENTRIES_MAX).await;
+        let setup = options.shared.setup(own_address, SHARING)?;
+        let sessions = Replicated::<Session>::open_with(node, transport, &setup).await;
         sessions.start(node);
         let lives = Lives { account_ms: options.session_days * DAY_MS, anonymous_ms: options.anonymous_days * DAY_MS };
         Self::new(Arc::new(accounts), Arc::new(sessions), lives, node.seams.clone())
@@ -134,6 +141,8 @@ pub fn ops(app: App) -> Ops<App> {
         .hold_until_ready()
         .serve(operations::merge)
         .serve(operations::page)
+        .serve(operations::digest)
+        .serve(operations::fetch)
 }
 
 /// Runs a sessions node until it is told to end. It listens before it copies its peers' sessions and is ready after
@@ -144,7 +153,7 @@ pub fn ops(app: App) -> Ops<App> {
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let node = Node::start("sessions", &options.node)?;
     let listening = node.listen(&options.node).await?;
-    let own_address = options.advertise.clone().unwrap_or_else(|| listening.address().to_string());
+    let own_address = options.shared.advertise.clone().unwrap_or_else(|| listening.address().to_string());
     let app = App::open(&node, &options, &own_address).await?;
     let server = ops(app).build(&node);
     listening.serve(server.router(), ListenerLimits::INNER).await

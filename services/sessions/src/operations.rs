@@ -1,5 +1,7 @@
 //! The operations of the family: one plain function each, named as in the contract.
 
+mod digest;
+mod fetch;
 mod login;
 mod lookup;
 mod merge;
@@ -8,6 +10,8 @@ mod page;
 mod register;
 mod revoke;
 
+pub use digest::digest;
+pub use fetch::fetch;
 pub use login::login;
 pub use lookup::lookup;
 pub use merge::merge;

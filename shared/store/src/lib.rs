@@ -7,6 +7,7 @@ mod error;
 pub mod ledger;
 mod postgres;
 pub mod replicated;
+pub mod ring;
 pub mod simulated;
 mod sql;
 mod sqlite;
