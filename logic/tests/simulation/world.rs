@@ -197,8 +197,7 @@ impl World {
             return true;
         };
         let carts = self.carts.lock().unwrap();
-        let owes = carts[address].outstanding().iter().any(|(_, keys, walks)| *keys > 0 || *walks)
-            || carts[other].missed() > 0;
+        let owes = carts[address].outstanding().iter().any(|(_, keys)| *keys > 0) || carts[other].missed() > 0;
         let alive = !owes && self.network.process(other).is_some_and(|process| !process.is_dead());
         alive && self.nodes.lock().unwrap()[other].readiness.is_ready()
     }

@@ -2,20 +2,24 @@
 
 use std::sync::Arc;
 
-use ::store::{RedisMap, Replicated, StoreUri, replicated::ENTRIES_MAX};
+use ::store::{RedisMap, Replicated, StoreUri, replicated::SharingOptions};
 use clap::Args;
 use contract::{
-    CallError, CartId,
+    CallError, CartId, Sharing,
+    cart::Cart,
     carts::{CartContents, CartRefusal},
     sessions::Never,
 };
-use rpc::{Discovery, HttpTransport, Ops};
+use rpc::{HttpTransport, Ops};
 use runtime::{ListenerLimits, Node, NodeOptions, Seams};
 
 use crate::{
     operations,
     store::{CartChange, CartStore},
 };
+
+/// A cart lives on three nodes, or on all if there are fewer, unless told otherwise.
+const SHARING: Sharing = Sharing::Something(3);
 
 /// Options of a carts node.
 #[derive(Args, Clone, Debug)]
@@ -28,19 +32,9 @@ pub struct Options {
     /// with ?wait=N&wait_ms=M a write waits for N replicas.
     #[arg(long, env = "TRESTLE_STORE", default_value = "memory://", value_name = "URI")]
     pub store: StoreUri,
-    /// All nodes of this family, this one included: static://host:port,... or dns://name:port or file:///path.json.
-    /// Without it the node is alone, and its end loses the carts.
-    #[arg(long, env = "TRESTLE_PEERS", value_name = "DISCOVERY_URI")]
-    pub peers: Option<Discovery>,
-    /// Name of the site that this node stands at, if there are several.
-    #[arg(long, env = "TRESTLE_SITE", value_name = "NAME")]
-    pub site: Option<String>,
-    /// The nodes of this family at another site: NAME=static://host:port,...; once for each site.
-    #[arg(long, value_name = "NAME=DISCOVERY_URI")]
-    pub remote: Vec<String>,
-    /// This node's address as its peers know it; the address of --listen unless given.
-    #[arg(long, env = "TRESTLE_ADVERTISE", value_name = "HOST:PORT")]
-    pub advertise: Option<String>,
+    /// How the carts are shared with the other nodes.
+    #[command(flatten)]
+    pub shared: SharingOptions,
 }
 
 /// What the operations need.
@@ -55,6 +49,12 @@ impl App {
     #[must_use]
     pub const fn new(store: Arc<dyn CartStore>, seams: Seams) -> Self {
         Self { store, seams }
+    }
+
+    /// What answers other nodes of the family.
+    pub(crate) fn replicated<R>(&self) -> Result<&Replicated<Cart>, CallError<R>> {
+        let none = || CallError::NotExecuted("the carts of this node are not kept in its memory".to_owned());
+        self.store.replicated().ok_or_else(none)
     }
 
     async fn open(node: &Node, options: &Options, own_address: &str) -> anyhow::Result<Self> {
@@ -72,7 +72,8 @@ impl App {
             ),
         }
         let transport = Arc::new(HttpTransport::new(node)?);
-        let carts = Replicated::open(node, transport, peers_of_all_sites(options), own_address, ENTRIES_MAX).await;
+        let setup = options.shared.setup(own_address, SHARING)?;
+        let carts = Replicated::open_with(node, transport, &setup).await;
         carts.start(node);
         Ok(Self::new(Arc::new(carts), node.seams.clone()))
     }
@@ -92,19 +93,6 @@ impl App {
     }
 }
 
-/// Stand-in until members have sites: nodes of other sites are peers like those of this one, so a write waits once for
-/// those that are cut off.
-fn peers_of_all_sites(options: &Options) -> Option<Discovery> {
-    let mut peers = options.peers.clone()?;
-    for remote in &options.remote {
-        let there = remote.split_once('=').and_then(|(_, uri)| uri.parse().ok());
-        if let (Discovery::Static(peers), Some(Discovery::Static(there))) = (&mut peers, there) {
-            peers.extend(there);
-        }
-    }
-    Some(peers)
-}
-
 /// All operations of the family.
 #[must_use]
 pub fn ops(app: App) -> Ops<App> {
@@ -118,6 +106,8 @@ pub fn ops(app: App) -> Ops<App> {
         .hold_until_ready()
         .serve(operations::merge)
         .serve(operations::page)
+        .serve(operations::digest)
+        .serve(operations::fetch)
 }
 
 /// Runs a carts node until it is told to end. It listens before it copies its peers' carts and is ready after that.
@@ -127,7 +117,7 @@ pub fn ops(app: App) -> Ops<App> {
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let node = Node::start("carts", &options.node)?;
     let listening = node.listen(&options.node).await?;
-    let own_address = options.advertise.clone().unwrap_or_else(|| listening.address().to_string());
+    let own_address = options.shared.advertise.clone().unwrap_or_else(|| listening.address().to_string());
     let app = App::open(&node, &options, &own_address).await?;
     let server = ops(app).build(&node);
     listening.serve(server.router(), ListenerLimits::INNER).await

@@ -3,6 +3,8 @@
 mod add;
 mod adopt;
 mod clear;
+mod digest;
+mod fetch;
 mod merge;
 mod page;
 mod remove;
@@ -12,6 +14,8 @@ mod view;
 pub use add::add;
 pub use adopt::adopt;
 pub use clear::clear;
+pub use digest::digest;
+pub use fetch::fetch;
 pub use merge::merge;
 pub use page::page;
 pub use remove::remove;

@@ -15,7 +15,7 @@ use contract::{
     cart::{Cart, OPS_MAX},
     carts::{CartContents, CartRefusal},
 };
-use store::StoreError;
+use store::{Replicated, StoreError};
 
 /// Carts: copies on several nodes, any of which takes changes.
 #[derive(Debug)]
@@ -114,6 +114,10 @@ pub trait CartStore: fmt::Debug + Send + Sync + 'static {
     async fn change(&self, cart: CartId, change: CartChange) -> Result<Result<CartContents, CartRefusal>, StoreError>;
     /// Joins carts that another node or site sent.
     async fn merge(&self, entries: Vec<(CartId, Cart)>) -> Result<(), StoreError>;
-    /// The next carts in order of id; empty at the end.
+    /// The next carts, each once, in an order of the store's own; empty at the end.
     async fn page(&self, after: Option<CartId>) -> Result<Vec<(CartId, Cart)>, StoreError>;
+    /// The carts in this node's memory, if that is where they are kept: what answers other nodes of the family.
+    fn replicated(&self) -> Option<&Replicated<Cart>> {
+        None
+    }
 }

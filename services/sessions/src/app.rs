@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use ::store::{RedisMap, Replicated, StoreUri, replicated::ENTRIES_MAX};
+use ::store::{RedisMap, Replicated, StoreUri, replicated::SharingOptions};
 use clap::Args;
-use contract::{PrincipalId, SessionId, session::Session};
-use rpc::{Discovery, HttpTransport, Ops};
+use contract::{CallError, PrincipalId, SessionId, Sharing, session::Session};
+use rpc::{HttpTransport, Ops};
 use runtime::{ListenerLimits, Node, NodeOptions, Seams};
 
 use crate::{
@@ -15,6 +15,8 @@ use crate::{
     throttle::Throttle,
 };
 
+/// A session lives on every node, unless told otherwise: it is read by each request.
+const SHARING: Sharing = Sharing::Everything;
 /// Milliseconds in a day.
 const DAY_MS: i64 = 24 * 3_600_000;
 
@@ -33,19 +35,9 @@ pub struct Options {
     /// with ?wait=N&wait_ms=M a write waits for N replicas.
     #[arg(long, env = "TRESTLE_SESSIONS", default_value = "memory://", value_name = "URI")]
     pub sessions: StoreUri,
-    /// All nodes of this family, this one included: static://host:port,... or dns://name:port or file:///path.json.
-    /// Without it the node is alone, and its end loses the sessions.
-    #[arg(long, env = "TRESTLE_PEERS", value_name = "DISCOVERY_URI")]
-    pub peers: Option<Discovery>,
-    /// Name of the site that this node stands at, if there are several.
-    #[arg(long, env = "TRESTLE_SITE", value_name = "NAME")]
-    pub site: Option<String>,
-    /// The nodes of this family at another site: NAME=static://host:port,...; once for each site.
-    #[arg(long, value_name = "NAME=DISCOVERY_URI")]
-    pub remote: Vec<String>,
-    /// This node's address as its peers know it; the address of --listen unless given.
-    #[arg(long, env = "TRESTLE_ADVERTISE", value_name = "HOST:PORT")]
-    pub advertise: Option<String>,
+    /// How the sessions are shared with the other nodes.
+    #[command(flatten)]
+    pub shared: SharingOptions,
     /// How long a login lasts, in days from 1 to 90. It is not prolonged by use.
     #[arg(long, env = "TRESTLE_SESSION_DAYS", default_value_t = 7, value_name = "DAYS", value_parser = clap::value_parser!(i64).range(1..=90))]
     pub session_days: i64,
@@ -95,6 +87,12 @@ impl App {
         Ok(Self { accounts, sessions, hasher, throttle: Arc::default(), lives, seams })
     }
 
+    /// What answers other nodes of the family.
+    pub(crate) fn replicated<R>(&self) -> Result<&Replicated<Session>, CallError<R>> {
+        let none = || CallError::NotExecuted("the sessions of this node are not kept in its memory".to_owned());
+        self.sessions.replicated().ok_or_else(none)
+    }
+
     async fn open(node: &Node, options: &Options, own_address: &str) -> anyhow::Result<Self> {
         let sessions = Self::open_sessions(node, options, own_address).await?;
         let accounts: Arc<dyn AccountStore> = match &options.accounts {
@@ -108,11 +106,7 @@ impl App {
         Self::new(accounts, sessions, lives, node.seams.clone())
     }
 
-    async fn open_sessions(
-        node: &Node,
-        options: &Options,
-        own_address: &str,
-    ) -> anyhow::Result<Arc<dyn SessionStore>> {
+    async fn open_sessions(node: &Node, options: &Options, own_address: &str) -> anyhow::Result<Arc<dyn SessionStore>> {
         match &options.sessions {
             StoreUri::Memory => {}
             StoreUri::Redis(uri) => {
@@ -127,8 +121,8 @@ impl App {
             ),
         }
         let transport = Arc::new(HttpTransport::new(node)?);
-        let sessions =
-            Replicated::<Session>::open(node, transport, peers_of_all_sites(options), own_address, ENTRIES_MAX).await;
+        let setup = options.shared.setup(own_address, SHARING)?;
+        let sessions = Replicated::<Session>::open_with(node, transport, &setup).await;
         sessions.start(node);
         Ok(Arc::new(sessions))
     }
@@ -153,19 +147,6 @@ impl App {
     }
 }
 
-/// Stand-in until members have sites: nodes of other sites are peers like those of this one, so a write waits once for
-/// those that are cut off.
-fn peers_of_all_sites(options: &Options) -> Option<Discovery> {
-    let mut peers = options.peers.clone()?;
-    for remote in &options.remote {
-        let there = remote.split_once('=').and_then(|(_, uri)| uri.parse().ok());
-        if let (Discovery::Static(peers), Some(Discovery::Static(there))) = (&mut peers, there) {
-            peers.extend(there);
-        }
-    }
-    Some(peers)
-}
-
 /// All operations of the family.
 #[must_use]
 pub fn ops(app: App) -> Ops<App> {
@@ -179,6 +160,8 @@ pub fn ops(app: App) -> Ops<App> {
         .hold_until_ready()
         .serve(operations::merge)
         .serve(operations::page)
+        .serve(operations::digest)
+        .serve(operations::fetch)
 }
 
 /// Runs a sessions node until it is told to end. It listens before it copies its peers' sessions and is ready after
@@ -189,7 +172,7 @@ pub fn ops(app: App) -> Ops<App> {
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let node = Node::start("sessions", &options.node)?;
     let listening = node.listen(&options.node).await?;
-    let own_address = options.advertise.clone().unwrap_or_else(|| listening.address().to_string());
+    let own_address = options.shared.advertise.clone().unwrap_or_else(|| listening.address().to_string());
     let app = App::open(&node, &options, &own_address).await?;
     let server = ops(app).build(&node);
     listening.serve(server.router(), ListenerLimits::INNER).await

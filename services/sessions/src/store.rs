@@ -14,7 +14,7 @@ use contract::{
     DataSet, RequestId, SessionId, ShareEverything,
     session::{Account, Session},
 };
-use store::StoreError;
+use store::{Replicated, StoreError};
 
 pub use elsewhere::AccountsElsewhere;
 pub use sql::SqlAccounts;
@@ -89,6 +89,10 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     async fn revoke(&self, id: SessionId, mark: Session) -> Result<(), StoreError>;
     /// Joins sessions that another node or site sent.
     async fn merge(&self, entries: Vec<(SessionId, Session)>) -> Result<(), StoreError>;
-    /// The next sessions in order of id; empty at the end.
+    /// The next sessions, each once, in an order of the store's own; empty at the end.
     async fn page(&self, after: Option<SessionId>) -> Result<Vec<(SessionId, Session)>, StoreError>;
+    /// The sessions in this node's memory, if that is where they are kept: what answers other nodes of the family.
+    fn replicated(&self) -> Option<&Replicated<Session>> {
+        None
+    }
 }

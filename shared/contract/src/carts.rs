@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     AtLeastOnce, CartId, Family, OpId, Operation, Sku,
     cart::{Cart, OPS_PER_EPOCH_MAX},
+    replication::{Asker, OtherView, example_asker},
     sessions::Never,
 };
 
@@ -228,10 +229,14 @@ impl Operation for Merge {
     }
 }
 
-/// Replication inside the family: a page of all your carts, for a node that refills.
+/// Replication inside the family: a page of your carts that the asker is to hold.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Page {
+    /// Who asks.
+    pub asker: Asker,
+    /// Only those of these virtual nodes, in rising order; all if empty.
+    pub vnodes: Vec<u16>,
     /// The last cart of the page before; none for the first page.
     pub after: Option<CartId>,
 }
@@ -239,13 +244,60 @@ pub struct Page {
 impl Operation for Page {
     const NAME: &'static str = "carts.page";
     const FAMILY: Family = Family::Carts;
-    const WHY: &'static str = "a read, by a node that refills before it is ready";
-    type Reply = Vec<(CartId, Cart)>;
-    type Refusal = Never;
+    const WHY: &'static str =
+        "a read, by a node that refills or found a difference; each cart with when it was last touched";
+    type Reply = Vec<(CartId, Cart, i64)>;
+    type Refusal = OtherView;
     type Retry = AtLeastOnce;
 
     fn example() -> Self {
-        Self { after: None }
+        Self { asker: example_asker(), vnodes: Vec::new(), after: None }
+    }
+}
+
+/// Replication inside the family: digests of the carts that you and the asker both are to hold.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Digest {
+    /// Who asks.
+    pub asker: Asker,
+    /// One digest for each virtual node of these groups; one for each group if empty.
+    pub groups: Vec<u8>,
+}
+
+impl Operation for Digest {
+    const NAME: &'static str = "carts.digest";
+    const FAMILY: Family = Family::Carts;
+    const WHY: &'static str = "a read, every 2 s between each two nodes: where their carts differ";
+    type Reply = Vec<u64>;
+    type Refusal = OtherView;
+    type Retry = AtLeastOnce;
+
+    fn example() -> Self {
+        Self { asker: example_asker(), groups: vec![0] }
+    }
+}
+
+/// Replication inside the family: your copy of one cart, for a node that is asked for it and does not hold it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fetch {
+    /// Who asks.
+    pub asker: Asker,
+    /// Which cart.
+    pub cart: CartId,
+}
+
+impl Operation for Fetch {
+    const NAME: &'static str = "carts.fetch";
+    const FAMILY: Family = Family::Carts;
+    const WHY: &'static str = "a read, by a node that takes a request for a cart that others hold";
+    type Reply = Option<Cart>;
+    type Refusal = OtherView;
+    type Retry = AtLeastOnce;
+
+    fn example() -> Self {
+        Self { asker: example_asker(), cart: example_cart() }
     }
 }
 

@@ -14,6 +14,7 @@ mod ids;
 mod money;
 mod operation;
 mod outcome;
+pub mod replication;
 mod retry;
 pub mod session;
 mod sharing;
@@ -34,4 +35,6 @@ pub use money::{Currency, Money, MoneyError};
 pub use operation::Operation;
 pub use outcome::{CallError, Outcome};
 pub use retry::{AtLeastOnce, AtMostOnce, Attempt, ExactlyOnce, NoKey, Once, Repeatable, Strategy, WireKey};
-pub use sharing::{DataSet, ShareEverything, ShareNothing, ShareSomething, Upholds};
+pub use sharing::{
+    COPIES_MAX, DataSet, ShareEverything, ShareNothing, ShareSomething, Sharing, UnknownSharing, Upholds,
+};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AtLeastOnce, Family, Operation, PrincipalId, RequestId, SessionId,
+    replication::{Asker, OtherView, example_asker},
     session::{Account, Session},
 };
 
@@ -239,10 +240,14 @@ impl Operation for Merge {
     }
 }
 
-/// Replication inside the family: a page of all your sessions, for a node that refills.
+/// Replication inside the family: a page of your sessions that the asker is to hold.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Page {
+    /// Who asks.
+    pub asker: Asker,
+    /// Only those of these virtual nodes, in rising order; all if empty.
+    pub vnodes: Vec<u16>,
     /// The last session of the page before; none for the first page.
     pub after: Option<SessionId>,
 }
@@ -250,13 +255,60 @@ pub struct Page {
 impl Operation for Page {
     const NAME: &'static str = "sessions.page";
     const FAMILY: Family = Family::Sessions;
-    const WHY: &'static str = "a read, by a node that refills before it is ready";
-    type Reply = Vec<(SessionId, Session)>;
-    type Refusal = Never;
+    const WHY: &'static str =
+        "a read, by a node that refills or found a difference; each session with when it was last touched";
+    type Reply = Vec<(SessionId, Session, i64)>;
+    type Refusal = OtherView;
     type Retry = AtLeastOnce;
 
     fn example() -> Self {
-        Self { after: None }
+        Self { asker: example_asker(), vnodes: Vec::new(), after: None }
+    }
+}
+
+/// Replication inside the family: digests of the sessions that you and the asker both are to hold.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Digest {
+    /// Who asks.
+    pub asker: Asker,
+    /// One digest for each virtual node of these groups; one for each group if empty.
+    pub groups: Vec<u8>,
+}
+
+impl Operation for Digest {
+    const NAME: &'static str = "sessions.digest";
+    const FAMILY: Family = Family::Sessions;
+    const WHY: &'static str = "a read, every 2 s between each two nodes: where their sessions differ";
+    type Reply = Vec<u64>;
+    type Refusal = OtherView;
+    type Retry = AtLeastOnce;
+
+    fn example() -> Self {
+        Self { asker: example_asker(), groups: vec![0] }
+    }
+}
+
+/// Replication inside the family: your copy of one session, for a node that is asked for it and does not hold it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fetch {
+    /// Who asks.
+    pub asker: Asker,
+    /// Which session.
+    pub session: SessionId,
+}
+
+impl Operation for Fetch {
+    const NAME: &'static str = "sessions.fetch";
+    const FAMILY: Family = Family::Sessions;
+    const WHY: &'static str = "a read, by a node that takes a request for a session that others hold";
+    type Reply = Option<Session>;
+    type Refusal = OtherView;
+    type Retry = AtLeastOnce;
+
+    fn example() -> Self {
+        Self { asker: example_asker(), session: SessionId::of_token("example") }
     }
 }
 

@@ -8,15 +8,16 @@ pub mod ledger;
 mod postgres;
 pub mod redis;
 pub mod replicated;
+pub mod ring;
 pub mod simulated;
 mod sql;
 mod sqlite;
 mod uri;
 
+pub use self::redis::{RedisMap, RedisUri};
 pub use database::{Database, Link, Migrations, Record};
 pub use error::StoreError;
 pub use postgres::PostgresServer;
-pub use self::redis::{RedisMap, RedisUri};
 pub use replicated::Replicated;
 pub use sql::{Sql, Value, sql};
 

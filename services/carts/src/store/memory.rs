@@ -13,7 +13,7 @@ use super::{CartChange, CartStore};
 #[async_trait]
 impl CartStore for Replicated<Cart> {
     async fn cart(&self, cart: CartId) -> Result<Cart, StoreError> {
-        Ok(self.get(&cart).unwrap_or_default())
+        Ok(self.read(&cart).await?.unwrap_or_default())
     }
 
     async fn change(&self, cart: CartId, change: CartChange) -> Result<Result<CartContents, CartRefusal>, StoreError> {
@@ -32,5 +32,9 @@ impl CartStore for Replicated<Cart> {
 
     async fn page(&self, after: Option<CartId>) -> Result<Vec<(CartId, Cart)>, StoreError> {
         Ok(Self::page(self, after.as_ref()))
+    }
+
+    fn replicated(&self) -> Option<&Replicated<Cart>> {
+        Some(self)
     }
 }

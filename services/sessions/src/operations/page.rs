@@ -1,13 +1,13 @@
-//! Replication inside the family: some of all sessions, for a node that copies them before it is ready.
+//! Replication inside the family: some of what the asker is to hold.
 
 use contract::{Outcome, Repeatable, sessions::Page};
 
 use crate::App;
 
-/// In order of id; an empty page is the end.
+/// For a node that refills before it is ready, or that found a difference.
 ///
 /// # Errors
-/// *Not executed* when the store cannot be read.
+/// Refused when the asker knows other members than we do. *Not executed* when we cannot answer yet.
 pub async fn page(app: App, request: Page, _: Repeatable) -> Outcome<Page> {
-    Ok(app.sessions.page(request.after).await?)
+    app.replicated()?.page_for(&request.asker, &request.vnodes, request.after.as_ref())
 }

@@ -11,7 +11,7 @@ use super::SessionStore;
 #[async_trait]
 impl SessionStore for Replicated<Session> {
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
-        Ok(self.get(&id))
+        self.read(&id).await
     }
 
     async fn open(&self, id: SessionId, session: Session) -> Result<Session, StoreError> {
@@ -36,5 +36,9 @@ impl SessionStore for Replicated<Session> {
 
     async fn page(&self, after: Option<SessionId>) -> Result<Vec<(SessionId, Session)>, StoreError> {
         Ok(Self::page(self, after.as_ref()))
+    }
+
+    fn replicated(&self) -> Option<&Replicated<Session>> {
+        Some(self)
     }
 }

@@ -88,8 +88,8 @@ impl Links {
     /// A connection to a server that says it is a master.
     pub(super) async fn get(&self, address: &str, wanted: For) -> Result<Link, Unlinked> {
         let server = self.server(address);
-        let writer = (wanted == For::Writing)
-            .then(|| server.next.fetch_add(1, Ordering::Relaxed) % server.writers.len());
+        let writer =
+            (wanted == For::Writing).then(|| server.next.fetch_add(1, Ordering::Relaxed) % server.writers.len());
         let mut state = server.place(writer).0.lock().await;
         if state.connection.is_none() {
             if let Some((at, why)) = &state.failed

@@ -6,26 +6,37 @@ use contract::{
     AtLeastOnce, CartId, Operation, SessionId,
     cart::Cart,
     carts,
+    replication::{Asker, OtherView},
     session::Session,
     sessions::{self, Never},
 };
+use serde::Serialize;
+
+use crate::ring;
 
 /// How long a cart is kept after its last change, in milliseconds: 30 days.
 const CART_KEPT_MS: i64 = 30 * 24 * 3_600_000;
 /// How long a session is kept after it expired, in milliseconds: an hour, more than clocks differ.
 const SESSION_KEPT_MS: i64 = 3_600_000;
 
-/// A value of a join-semilattice, replicated inside one family.
-pub trait Join: Clone + PartialEq + fmt::Debug + Send + Sync + 'static {
+/// A value of a join-semilattice, replicated inside one family. Equal values must be spelled alike as JSON: nodes compare
+/// hashes of that.
+pub trait Join: Clone + PartialEq + Serialize + fmt::Debug + Send + Sync + 'static {
     /// What names it.
-    type Key: Ord + Clone + fmt::Debug + Send + Sync + 'static;
+    type Key: Ord + Clone + Serialize + fmt::Debug + Send + Sync + 'static;
     /// The family's operation that carries entries to a peer.
     type Merge: Operation<Reply = (), Refusal = Never, Retry = AtLeastOnce>;
-    /// The family's operation that asks a peer for its entries.
-    type Page: Operation<Reply = Vec<(Self::Key, Self)>, Refusal = Never, Retry = AtLeastOnce>;
+    /// The family's operation that asks a peer for many entries, each with when it was last touched.
+    type Page: Operation<Reply = Vec<(Self::Key, Self, i64)>, Refusal = OtherView, Retry = AtLeastOnce>;
+    /// The family's operation that asks a peer for digests.
+    type Digest: Operation<Reply = Vec<u64>, Refusal = OtherView, Retry = AtLeastOnce>;
+    /// The family's operation that asks a peer for one entry.
+    type Fetch: Operation<Reply = Option<Self>, Refusal = OtherView, Retry = AtLeastOnce>;
     /// Most entries in one message.
     const BATCH_MAX: usize;
 
+    /// The virtual node of a key.
+    fn vnode(key: &Self::Key) -> u16;
     /// The join: commutative, associative, idempotent.
     fn merge(&mut self, other: &Self);
     /// An upper estimate of the entry's size in bytes on the wire; a message has a bound of bytes too.
@@ -39,15 +50,25 @@ pub trait Join: Clone + PartialEq + fmt::Debug + Send + Sync + 'static {
     }
     /// The request that carries these entries.
     fn merge_request(entries: Vec<(Self::Key, Self)>) -> Self::Merge;
-    /// The request for the page after this key.
-    fn page_request(after: Option<Self::Key>) -> Self::Page;
+    /// The request for the page after this key, of these virtual nodes or all.
+    fn page_request(asker: Asker, vnodes: Vec<u16>, after: Option<Self::Key>) -> Self::Page;
+    /// The request for digests of the virtual nodes in these groups, or of all groups.
+    fn digest_request(asker: Asker, groups: Vec<u8>) -> Self::Digest;
+    /// The request for one entry.
+    fn fetch_request(asker: Asker, key: Self::Key) -> Self::Fetch;
 }
 
 impl Join for Cart {
     type Key = CartId;
     type Merge = carts::Merge;
     type Page = carts::Page;
+    type Digest = carts::Digest;
+    type Fetch = carts::Fetch;
     const BATCH_MAX: usize = carts::MERGE_MAX;
+
+    fn vnode(key: &CartId) -> u16 {
+        ring::vnode(key.0.as_bytes())
+    }
 
     fn merge(&mut self, other: &Self) {
         Self::merge(self, other);
@@ -73,8 +94,16 @@ impl Join for Cart {
         carts::Merge { entries }
     }
 
-    fn page_request(after: Option<CartId>) -> carts::Page {
-        carts::Page { after }
+    fn page_request(asker: Asker, vnodes: Vec<u16>, after: Option<CartId>) -> carts::Page {
+        carts::Page { asker, vnodes, after }
+    }
+
+    fn digest_request(asker: Asker, groups: Vec<u8>) -> carts::Digest {
+        carts::Digest { asker, groups }
+    }
+
+    fn fetch_request(asker: Asker, cart: CartId) -> carts::Fetch {
+        carts::Fetch { asker, cart }
     }
 }
 
@@ -82,7 +111,13 @@ impl Join for Session {
     type Key = SessionId;
     type Merge = sessions::Merge;
     type Page = sessions::Page;
+    type Digest = sessions::Digest;
+    type Fetch = sessions::Fetch;
     const BATCH_MAX: usize = sessions::MERGE_MAX;
+
+    fn vnode(key: &SessionId) -> u16 {
+        ring::vnode(key.as_bytes())
+    }
 
     fn merge(&mut self, other: &Self) {
         Self::merge(self, other);
@@ -101,7 +136,15 @@ impl Join for Session {
         sessions::Merge { entries }
     }
 
-    fn page_request(after: Option<SessionId>) -> sessions::Page {
-        sessions::Page { after }
+    fn page_request(asker: Asker, vnodes: Vec<u16>, after: Option<SessionId>) -> sessions::Page {
+        sessions::Page { asker, vnodes, after }
+    }
+
+    fn digest_request(asker: Asker, groups: Vec<u8>) -> sessions::Digest {
+        sessions::Digest { asker, groups }
+    }
+
+    fn fetch_request(asker: Asker, session: SessionId) -> sessions::Fetch {
+        sessions::Fetch { asker, session }
     }
 }

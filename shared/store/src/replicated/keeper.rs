@@ -1,9 +1,10 @@
-//! What runs in the background: copying before the node is ready, repairing what peers missed, sweeping what is over.
+//! What runs in the background: copying before the node is ready, repairing what peers missed, comparing digests
+//! (`compare.rs`), sweeping what is over.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
 use futures_util::future::join_all;
-use runtime::Readiness;
+use runtime::{Readiness, Seams};
 use tokio::time::{Instant, sleep};
 
 use super::{ACK_WITHIN, Join, PeerError, Replicated, peers::within};
@@ -12,15 +13,15 @@ use super::{ACK_WITHIN, Join, PeerError, Replicated, peers::within};
 pub(super) const ROUND: Duration = Duration::from_millis(250);
 /// A round that took longer than this means that the process stood still, and peers went on without it.
 const STOOD_STILL: Duration = Duration::from_secs(2);
-/// How long one page or one batch may take.
-const BATCH_WITHIN: Duration = Duration::from_secs(1);
-/// How long a peer may be silent before we copy without it.
+/// How long one page, one batch or one digest may take.
+pub(super) const BATCH_WITHIN: Duration = Duration::from_secs(1);
+/// How long a peer may be silent, or know other members, before we go on without its copy.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
-/// Pause before a silent peer is asked again.
+/// Pause before such a peer is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// Pause before a peer that was not copied at the start is asked again.
 const MISSED_AGAIN: Duration = Duration::from_secs(1);
-/// Most batches to one peer in one round, so that one peer's walk does not hold up the others' repair.
+/// Most batches to one peer in one round.
 const BATCHES_PER_ROUND: usize = 200;
 /// How often entries that are over are dropped, and how many are looked at under one lock.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -29,6 +30,7 @@ const SWEEP_STEP: usize = 10_000;
 impl<V: Join> Replicated<V> {
     pub(super) async fn keep_fresh(self, readiness: Readiness) {
         loop {
+            self.lock().is_filling = true;
             let fresh = async {
                 let missed = self.refill().await;
                 readiness.set_ready();
@@ -39,9 +41,10 @@ impl<V: Join> Replicated<V> {
             tokio::select! {
                 biased;
                 () = fresh => {}
-                gap_ms = stood_still() => {
+                gap_ms = stood_still(&self.0.seams) => {
                     readiness.set_starting();
                     tracing::warn!(gap_ms, "this node stood still; copying from its peers before it is ready again");
+                    self.came_back(gap_ms);
                 }
             }
         }
@@ -61,23 +64,31 @@ impl<V: Join> Replicated<V> {
         }
     }
 
-    /// Copies every peer's entries; returns the peers that could not be copied. A peer that is down is skipped, for it
-    /// most likely holds nothing. One that stays silent is waited for, and skipped with a warning in the end, because a
-    /// node that never gets ready helps nobody.
+    /// Copies what is ours from every node of our site; returns those that could not be copied. A peer that is down is
+    /// skipped, for it most likely holds nothing. One that stays silent is waited for, and skipped with a warning in the
+    /// end, because a node that never gets ready helps nobody. What only another site has comes by digests: a node does
+    /// not wait for a link that may be cut.
     pub async fn refill(&self) -> Vec<String> {
         let started = Instant::now();
-        let peers = self.0.peers.list();
+        let peers = self.near_peers();
         let missed = self.copy(peers.clone()).await;
+        self.is_refilled(missed.len() < peers.len());
         let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(entries = self.len(), peers = peers.len(), took_ms, "copied from peers");
         missed
+    }
+
+    fn near_peers(&self) -> Vec<String> {
+        let mut state = self.lock();
+        state.align(&self.0.peers.list());
+        state.peers.iter().filter(|(_, peer)| peer.is_near).map(|(name, _)| name.clone()).collect()
     }
 
     /// Copies what was missed, once those peers answer: one that refused a connection may have lived all the same.
     async fn catch_up(&self, mut missed: Vec<String>) {
         while !missed.is_empty() {
             sleep(MISSED_AGAIN).await;
-            let members = self.0.peers.list();
+            let members = self.near_peers();
             missed.retain(|peer| members.contains(peer));
             missed = self.copy(missed).await;
         }
@@ -96,25 +107,30 @@ impl<V: Join> Replicated<V> {
     async fn refill_from(&self, peer: &str) -> bool {
         let (mut after, mut heard) = (None, Instant::now());
         loop {
-            match within(BATCH_WITHIN, self.0.peers.page(peer, after.clone())).await {
+            let view = self.lock().ring.view();
+            match within(BATCH_WITHIN, self.0.peers.page(peer, view, &[], after.clone())).await {
                 Ok(page) => {
-                    let Some((last, _)) = page.last() else { return true };
+                    let Some((last, ..)) = page.last() else { return true };
                     after = Some(last.clone());
                     heard = Instant::now();
-                    if let Err(error) = self.merge(page) {
-                        tracing::warn!(peer, %error, "cannot hold all that this peer has");
-                    }
+                    self.take(peer, &page);
                 }
                 Err(PeerError::Down(reason)) => {
                     tracing::debug!(peer, reason, "not copying from this peer yet: it is down");
                     return false;
                 }
-                Err(PeerError::Silent(reason)) => {
+                Err(error) => {
                     if heard.elapsed() >= SILENCE_MAX {
-                        tracing::warn!(peer, reason, "not copying from this peer yet: it stays silent");
+                        tracing::warn!(peer, %error, "not copying from this peer yet");
                         return false;
                     }
                     sleep(ASK_AGAIN).await;
+                    // It may know new members, or we; begin again if it was us.
+                    if matches!(error, PeerError::OtherView(_)) {
+                        self.0.peers.refresh().await;
+                        self.near_peers();
+                        after = None;
+                    }
                 }
             }
         }
@@ -129,11 +145,12 @@ impl<V: Join> Replicated<V> {
     async fn repair_at(&self, peer: &str) {
         for _ in 0..BATCHES_PER_ROUND {
             let Some(batch) = self.lock().next_batch(peer) else { return };
-            // A probe is as impatient as a write, or a peer behind a silent network would look merely down.
-            let patience = if batch.is_probe { ACK_WITHIN } else { BATCH_WITHIN };
+            // A question whether it answers is as impatient as a write, or a peer behind a silent network would look
+            // merely down. Another site may be far.
+            let patience = if batch.is_hasty { ACK_WITHIN } else { BATCH_WITHIN };
             let sent = within(patience, self.0.peers.merge(peer, &batch.entries)).await;
-            self.lock().settle_batch(peer, &batch, &sent);
-            if sent.is_err() {
+            self.lock().settle(peer, &batch.marks, &sent);
+            if sent.is_err() || batch.entries.is_empty() {
                 return;
             }
         }
@@ -153,13 +170,15 @@ impl<V: Join> Replicated<V> {
     }
 }
 
-/// Resolves when the process was not run for longer than [`STOOD_STILL`], with that time in milliseconds.
-async fn stood_still() -> u64 {
+/// Resolves when the process was not run for longer than [`STOOD_STILL`], with that time in milliseconds: by the clock
+/// that shows it longer, since one stops with the machine and the other may be set.
+async fn stood_still(seams: &Seams) -> i64 {
     loop {
-        let before = Instant::now();
+        let (before, before_ms) = (Instant::now(), seams.now_ms());
         sleep(ROUND).await;
         if before.elapsed() > STOOD_STILL {
-            return u64::try_from(before.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let elapsed_ms = i64::try_from(before.elapsed().as_millis()).unwrap_or(i64::MAX);
+            return elapsed_ms.max(seams.now_ms().saturating_sub(before_ms));
         }
     }
 }

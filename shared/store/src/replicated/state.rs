@@ -1,229 +1,269 @@
-//! What lies under the lock: the entries, and what each peer has yet to acknowledge.
+//! What lies under the lock: the entries, who else is to hold them, and what each of those has yet to acknowledge.
 //!
-//! One lock for both, because a mark must have the order of the values it stands for: were a key marked after the lock
-//! was let go, an older value's acknowledgement could clear the mark of a newer one.
+//! One lock for all, because a mark must have the order of the values it stands for: were a key marked after the lock
+//! was let go, an older value's acknowledgement could clear the mark of a newer one, and an entry of others would be let
+//! go although its last change is nowhere else.
 
 use std::{
-    collections::BTreeMap,
-    ops::Bound::{Excluded, Unbounded},
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
 };
 
-use super::{Join, PeerError};
-use crate::StoreError;
+use contract::Sharing;
 
-/// Most outstanding keys of one peer; beyond it everything is sent again.
+use super::{Join, PeerError, entries::Entries, entries::Slot, holders::Holders};
+use crate::{
+    StoreError,
+    ring::{Member, Ring},
+};
+
+/// Most outstanding keys of one peer, of entries that we keep anyway; what goes beyond is left to the digests.
 pub(super) const OUTSTANDING_MAX: usize = 100_000;
 /// Most bytes in one message by [`Join::wire_bytes`], well below the 8 MiB that a node takes.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// An entry as nodes copy it from each other: with when it was last touched.
+pub(super) type Copied<V> = (<V as Join>::Key, V, i64);
+
 pub(super) struct State<V: Join> {
-    entries: BTreeMap<V::Key, Slot<V>>,
-    entries_max: usize,
-    peers: BTreeMap<String, Outstanding<V::Key>>,
+    pub(super) entries: Entries<V>,
+    /// What a node knew that was away for too long; see `recovery.rs`.
+    pub(super) aside: Option<Entries<V>>,
+    pub(super) ring: Arc<Ring>,
+    sharing: Sharing,
+    member: Member,
+    /// Our number in the ring.
+    pub(super) own: usize,
+    pub(super) peers: BTreeMap<String, Peer<V::Key>>,
+    /// Keys of entries that only others are to hold: kept until they all have them.
+    pub(super) foreign: BTreeSet<V::Key>,
     /// Grows with each mark.
     last_mark: u64,
     /// Marks at the last two rounds of repair. A key is repaired only if it was marked before the round before last:
     /// the newer ones are just being sent by the writes themselves.
     rounds: [u64; 2],
+    /// Copying: "no such entry" would be a lie.
+    pub(super) is_filling: bool,
+    /// On its way out: takes nothing in and counts as no copy.
+    pub(super) is_leaving: bool,
 }
 
-struct Slot<V> {
-    value: V,
-    touched_ms: i64,
-}
-
-struct Outstanding<K> {
-    keys: BTreeMap<K, u64>,
-    /// Where sending everything has got to.
-    walk: Option<Walk<K>>,
-    suspect: bool,
-}
-
-#[derive(Clone)]
-struct Walk<K> {
-    /// Tells one walk from the next, so that a late acknowledgement does not move a walk that began again.
-    began: u64,
-    after: Option<K>,
+pub(super) struct Peer<K> {
+    pub(super) number: usize,
+    /// Of our site: writes wait for it, and it stands in for others.
+    pub(super) is_near: bool,
+    pub(super) keys: BTreeMap<K, u64>,
+    pub(super) is_suspect: bool,
+    /// The group of virtual nodes where the next comparison of digests begins.
+    pub(super) compare_from: u8,
 }
 
 /// A message of the background repair.
 pub(super) struct Batch<V: Join> {
     pub(super) entries: Vec<(V::Key, V)>,
     pub(super) marks: Vec<(V::Key, u64)>,
-    walk: Option<Walk<V::Key>>,
-    /// The peer was suspect: nothing is sent but the question whether it answers.
-    pub(super) is_probe: bool,
+    /// Nothing is sent but the question whether a near peer, which was suspect, answers.
+    pub(super) is_hasty: bool,
 }
 
 impl<V: Join> State<V> {
-    pub(super) fn new(entries_max: usize, peers: &[String]) -> Self {
-        let mut state =
-            Self { entries: BTreeMap::new(), entries_max, peers: BTreeMap::new(), last_mark: 0, rounds: [0; 2] };
-        // Peers known from the start need not be sent what they will be sent as it is written.
-        state.align(peers);
-        for peer in state.peers.values_mut() {
-            peer.walk = None;
+    pub(super) fn new(entries_max: usize, sharing: Sharing, member: Member, others: &[Member]) -> Self {
+        let mut state = Self {
+            entries: Entries::new(entries_max),
+            aside: None,
+            ring: Arc::new(Ring::new(Vec::new(), sharing)),
+            sharing,
+            member,
+            own: 0,
+            peers: BTreeMap::new(),
+            foreign: BTreeSet::new(),
+            last_mark: 0,
+            rounds: [0; 2],
+            is_filling: false,
+            is_leaving: false,
+        };
+        state.align(others);
+        if let (Sharing::Something(copies), Some((site, _))) = (sharing, state.near_members())
+            && copies > site
+        {
+            tracing::info!(copies, nodes = site, "fewer nodes than copies: each holds everything");
         }
         state
     }
 
-    pub(super) fn get(&self, key: &V::Key) -> Option<&V> {
-        self.entries.get(key).map(|slot| &slot.value)
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    pub(super) fn put(&mut self, key: V::Key, value: V, now_ms: i64) -> Result<(), StoreError> {
-        if self.entries.len() >= self.entries_max && !self.entries.contains_key(&key) {
-            return Err(StoreError::NotExecuted(format!("full: {} entries", self.entries_max)));
+    /// Follows the members. When they change, what belongs to others only is found and will be handed over; what is new
+    /// with us comes by copying and digests.
+    pub(super) fn align(&mut self, others: &[Member]) {
+        let same = self.ring.members().len() == others.len() + 1;
+        if same && others.iter().all(|member| self.peers.contains_key(&member.name)) {
+            return;
         }
-        self.entries.insert(key, Slot { value, touched_ms: now_ms });
+        let all = others.iter().cloned().chain([self.member.clone()]).collect();
+        self.ring = Arc::new(Ring::new(all, self.sharing));
+        self.own = self.ring.number_of(&self.member.name).unwrap_or_default();
+        self.peers.retain(|name, _| others.iter().any(|member| member.name == *name));
+        for member in others {
+            let number = self.ring.number_of(&member.name).unwrap_or_default();
+            let peer = self.peers.entry(member.name.clone()).or_insert_with(|| Peer {
+                number,
+                is_near: member.site == self.member.site,
+                keys: BTreeMap::new(),
+                is_suspect: false,
+                compare_from: 0,
+            });
+            peer.number = number;
+            peer.keys.retain(|key, _| self.ring.is_primary(number, V::vnode(key)));
+        }
+        self.foreign.clear();
+        if self.ring.is_everything() {
+            return;
+        }
+        let (ring, own) = (self.ring.clone(), self.own);
+        for vnode in (0..=u16::MAX).filter(|vnode| !ring.is_primary(own, *vnode)) {
+            let keys: Vec<V::Key> = self.entries.of(vnode).map(|(_, key, _)| key.clone()).collect();
+            for key in keys {
+                self.mark(&key);
+            }
+        }
+    }
+
+    /// Applies a write: from now on it is outstanding at all that are to have it.
+    pub(super) fn write(&mut self, key: &V::Key, value: V, now_ms: i64) -> Result<(u64, Holders), StoreError> {
+        self.entries.put(key, value, now_ms)?;
+        Ok((self.mark(key), self.holders(key)))
+    }
+
+    /// Joins what a peer sent. If it is not ours it is so from now on, until those whose it is have it (again: they may
+    /// have lost what they acknowledged before, and the sender may drop it now).
+    pub(super) fn join(&mut self, key: &V::Key, value: &V, touched_ms: i64, now_ms: i64) -> Result<(), StoreError> {
+        if value.is_over(touched_ms, now_ms) && self.entries.get(key).is_none() {
+            return Ok(());
+        }
+        self.entries.join(key, value, touched_ms)?;
+        if !self.ring.is_primary(self.own, V::vnode(key)) {
+            self.mark(key);
+        }
         Ok(())
     }
 
-    pub(super) fn join(&mut self, key: V::Key, value: V, now_ms: i64) -> Result<(), StoreError> {
-        match self.entries.get_mut(&key) {
-            Some(slot) => {
-                slot.value.merge(&value);
-                slot.touched_ms = now_ms;
-                Ok(())
-            }
-            None => self.put(key, value, now_ms),
-        }
-    }
-
-    /// Marks a key that was just written as outstanding at all peers; returns those to send it to now.
-    pub(super) fn mark(&mut self, key: &V::Key, peers: &[String]) -> Vec<(String, u64)> {
-        self.align(peers);
+    /// Notes that all primaries are to get this key. Those of other sites are left to the digests if we are no primary,
+    /// or a cut between sites would make us keep what is not ours.
+    fn mark(&mut self, key: &V::Key) -> u64 {
         self.last_mark += 1;
-        let mark = self.last_mark;
-        let mut sends = Vec::with_capacity(peers.len());
-        for (name, peer) in &mut self.peers {
-            peer.keys.insert(key.clone(), mark);
-            if peer.keys.len() > OUTSTANDING_MAX {
-                peer.keys.clear();
-                peer.walk = Some(Walk { began: mark, after: None });
-            }
-            if !peer.suspect {
-                sends.push((name.clone(), mark));
-            }
+        let vnode = V::vnode(key);
+        let is_ours = self.ring.is_primary(self.own, vnode);
+        if !is_ours {
+            self.foreign.insert(key.clone());
         }
-        sends
-    }
-
-    /// Notes what became of sending keys as they were at these marks.
-    pub(super) fn settle(&mut self, peer: &str, marks: &[(V::Key, u64)], sent: &Result<(), PeerError>) {
-        let Some(peer) = self.peers.get_mut(peer) else { return };
-        peer.suspect = matches!(sent, Err(PeerError::Silent(_)));
-        if sent.is_ok() {
-            for (key, mark) in marks {
-                if peer.keys.get(key) == Some(mark) {
-                    peer.keys.remove(key);
-                }
-            }
-        }
-    }
-
-    pub(super) fn settle_batch(&mut self, name: &str, batch: &Batch<V>, sent: &Result<(), PeerError>) {
-        self.settle(name, &batch.marks, sent);
-        let Some(peer) = self.peers.get_mut(name) else { return };
-        if let (Ok(()), Some(sent_walk), Some(walk)) = (sent, &batch.walk, &mut peer.walk)
-            && sent_walk.began == walk.began
-        {
-            match batch.entries.last() {
-                Some((last, _)) => walk.after = Some(last.clone()),
-                None => peer.walk = None,
-            }
-        }
-    }
-
-    pub(super) fn trust_all(&mut self) {
         for peer in self.peers.values_mut() {
-            peer.suspect = false;
+            let is_wanted = self.ring.is_primary(peer.number, vnode) && (is_ours || peer.is_near);
+            let has_room = !is_ours || peer.keys.len() < OUTSTANDING_MAX || peer.keys.contains_key(key);
+            if is_wanted && has_room {
+                peer.keys.insert(key.clone(), self.last_mark);
+            }
+        }
+        self.last_mark
+    }
+
+    /// Notes whether a peer answered.
+    pub(super) fn heard<T>(&mut self, peer: &str, answer: &Result<T, PeerError>) {
+        if let Some(peer) = self.peers.get_mut(peer) {
+            peer.is_suspect = matches!(answer, Err(PeerError::Silent(_)));
         }
     }
 
-    pub(super) fn page(&self, after: Option<&V::Key>) -> Vec<(V::Key, V)> {
-        let range = (after.map_or(Unbounded, Excluded), Unbounded);
-        bounded(self.entries.range::<V::Key, _>(range).map(|(key, slot)| (key, &slot.value)))
+    /// Notes what became of sending keys as they were at these marks, and lets go what only others are to hold and now
+    /// do (MEM-5): the one rule behind hints, moved ranges and leaving.
+    pub(super) fn settle(&mut self, name: &str, marks: &[(V::Key, u64)], sent: &Result<(), PeerError>) {
+        self.heard(name, sent);
+        if sent.is_err() {
+            return;
+        }
+        for (key, mark) in marks {
+            let Some(peer) = self.peers.get_mut(name) else { return };
+            if peer.keys.get(key) != Some(mark) {
+                continue;
+            }
+            peer.keys.remove(key);
+            if self.foreign.contains(key) && !self.peers.values().any(|peer| peer.keys.contains_key(key)) {
+                self.foreign.remove(key);
+                self.entries.remove(key);
+            }
+        }
     }
 
-    /// A round of repair begins: forgets peers that are no longer members and returns the others.
-    pub(super) fn begin_round(&mut self, peers: &[String]) -> Vec<String> {
-        self.align(peers);
+    /// Whom to ask for a key or to give it to.
+    pub(super) fn holders(&self, key: &V::Key) -> Holders {
+        let vnode = V::vnode(key);
+        Holders::new(&self.ring, vnode, (self.own, self.is_leaving), |name| {
+            self.peers.get(name).is_some_and(|peer| peer.is_suspect)
+        })
+    }
+
+    /// Whether we are to hold a key.
+    pub(super) fn is_ours(&self, key: &V::Key) -> bool {
+        !self.is_leaving && self.ring.is_primary(self.own, V::vnode(key))
+    }
+
+    /// A round of repair begins: returns the peers.
+    pub(super) fn begin_round(&mut self, others: &[Member]) -> Vec<String> {
+        self.align(others);
         self.rounds = [self.rounds[1], self.last_mark];
         self.peers.keys().cloned().collect()
     }
 
     /// What to send to a peer next, if anything.
-    pub(super) fn next_batch(&mut self, name: &str) -> Option<Batch<V>> {
-        let (entries, settled_by) = (&self.entries, self.rounds[0]);
-        let peer = self.peers.get_mut(name)?;
-        let nothing = Batch { entries: Vec::new(), marks: Vec::new(), walk: None, is_probe: false };
-        if peer.suspect {
-            return Some(Batch { is_probe: true, ..nothing });
+    pub(super) fn next_batch(&self, name: &str) -> Option<Batch<V>> {
+        let peer = self.peers.get(name)?;
+        if peer.is_suspect {
+            return Some(Batch { entries: Vec::new(), marks: Vec::new(), is_hasty: peer.is_near });
         }
-        let due = peer.keys.iter().filter(|(_, mark)| **mark <= settled_by).take(V::BATCH_MAX);
+        let due = peer.keys.iter().filter(|(_, mark)| **mark <= self.rounds[0]).take(V::BATCH_MAX);
         let due: Vec<(V::Key, u64)> = due.map(|(key, mark)| (key.clone(), *mark)).collect();
-        if !due.is_empty() {
-            // A key without an entry was swept meanwhile; its mark goes with the others.
-            let batch = bounded(due.iter().filter_map(|(key, _)| Some((key, &entries.get(key)?.value))));
-            let last = batch.last().map(|(key, _)| key.clone());
-            let marks = due.into_iter().filter(|(key, _)| last.as_ref().is_none_or(|last| key <= last)).collect();
-            return Some(Batch { entries: batch, marks, ..nothing });
+        if due.is_empty() {
+            return None;
         }
-        let walk = peer.walk.clone()?;
-        Some(Batch { entries: self.page(walk.after.as_ref()), walk: Some(walk), ..nothing })
+        // A key without an entry was swept meanwhile; its mark goes with the others.
+        let entries = bounded::<V>(due.iter().filter_map(|(key, _)| Some((key, self.entries.slot(key)?))));
+        let last = entries.last().map(|(key, ..)| key.clone());
+        let marks = due.into_iter().filter(|(key, _)| last.as_ref().is_none_or(|last| key <= last)).collect();
+        Some(Batch { entries: without_times(entries), marks, is_hasty: false })
     }
 
-    pub(super) fn outstanding(&self) -> Vec<(String, usize, bool)> {
-        self.peers.iter().map(|(name, peer)| (name.clone(), peer.keys.len(), peer.walk.is_some())).collect()
+    /// How many members our site has, and how many copies of each entry.
+    fn near_members(&self) -> Option<(usize, usize)> {
+        let (copies, order) = self.ring.preference(self.own, 0);
+        Some((order.len(), copies)).filter(|(members, _)| *members > 0)
     }
 
     /// Drops what is over among the next `count` entries; returns where to go on, or nothing at the end.
     pub(super) fn sweep(&mut self, after: Option<&V::Key>, count: usize, now_ms: i64) -> Option<V::Key> {
-        let range = (after.map_or(Unbounded, Excluded), Unbounded);
-        let looked_at: Vec<(V::Key, bool)> = self
-            .entries
-            .range::<V::Key, _>(range)
-            .take(count)
-            .map(|(key, slot)| (key.clone(), slot.value.is_over(slot.touched_ms, now_ms)))
-            .collect();
+        let next = self.entries.after(after).take(count);
+        let looked_at: Vec<(V::Key, bool)> =
+            next.map(|(_, key, slot)| (key.clone(), slot.value.is_over(slot.touched_ms, now_ms))).collect();
         for (key, _) in looked_at.iter().filter(|(_, over)| *over) {
             self.entries.remove(key);
+            self.foreign.remove(key);
         }
         looked_at.last().map(|(key, _)| key.clone())
-    }
-
-    /// A peer that joins later is sent everything: it may have copied us before we knew it.
-    fn align(&mut self, peers: &[String]) {
-        if self.peers.len() == peers.len() && peers.iter().all(|peer| self.peers.contains_key(peer)) {
-            return;
-        }
-        self.peers.retain(|name, _| peers.contains(name));
-        for peer in peers {
-            let began = self.last_mark;
-            self.peers.entry(peer.clone()).or_insert_with(|| Outstanding {
-                keys: BTreeMap::new(),
-                walk: Some(Walk { began, after: None }),
-                suspect: false,
-            });
-        }
     }
 }
 
 /// As many entries as one message takes; at least one, if there is one.
-fn bounded<'a, V: Join>(entries: impl Iterator<Item = (&'a V::Key, &'a V)>) -> Vec<(V::Key, V)> {
+pub(super) fn bounded<'a, V: Join>(entries: impl Iterator<Item = (&'a V::Key, &'a Slot<V>)>) -> Vec<Copied<V>> {
     let mut bytes = 0_usize;
     entries
         .take(V::BATCH_MAX)
-        .take_while(|(_, value)| {
+        .take_while(|(_, slot)| {
             let is_first = bytes == 0;
-            bytes = bytes.saturating_add(value.wire_bytes());
+            bytes = bytes.saturating_add(slot.value.wire_bytes());
             is_first || bytes <= BATCH_BYTES_MAX
         })
-        .map(|(key, value)| (key.clone(), value.clone()))
+        .map(|(key, slot)| (key.clone(), slot.value.clone(), slot.touched_ms))
         .collect()
+}
+
+/// The entries as a write sends them.
+pub(super) fn without_times<V: Join>(entries: Vec<Copied<V>>) -> Vec<(V::Key, V)> {
+    entries.into_iter().map(|(key, value, _)| (key, value)).collect()
 }

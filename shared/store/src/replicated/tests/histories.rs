@@ -111,7 +111,7 @@ fn a_network_that_loses_repeats_reorders_and_hangs_ends_in_equal_nodes() {
             net.lose(0);
             (0..3).for_each(|number| net.hang(number, false));
             let mut rounds = 0;
-            while nodes.iter().any(|running| running.data.outstanding().iter().any(|(_, keys, _)| *keys > 0)) {
+            while nodes.iter().any(|running| running.data.outstanding().iter().any(|(_, keys)| *keys > 0)) {
                 rounds += 1;
                 assert!(rounds < 20, "seed {seed}: {:?}", nodes[0].data.outstanding());
                 tokio::time::sleep(super::super::keeper::ROUND).await;
