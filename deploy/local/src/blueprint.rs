@@ -1,15 +1,18 @@
 //! How many nodes of each family: the local cluster blueprint (design step 8, by hand).
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use contract::Family;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+use crate::shared::Choice;
 
 /// Most nodes of one family on one machine. Every payments node needs at least one of the 50 permits, and the public
 /// ports of 16 frontends still fit below the provider's.
 pub(crate) const COUNT_MAX: u32 = 16;
 
-/// Numbers of nodes, each 1 to [`COUNT_MAX`]; families that a file leaves out keep the default.
+/// Numbers of nodes, each 1 to [`COUNT_MAX`], and how carts and sessions are shared; what a file leaves out keeps the
+/// default.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Blueprint {
@@ -21,12 +24,24 @@ pub(crate) struct Blueprint {
     orders: u32,
     payments: u32,
     provider: u32,
+    #[serde(deserialize_with = "choices")]
+    sharing: Vec<Choice>,
 }
 
 impl Default for Blueprint {
     /// Two of each, so that any node can be killed; the third party is one.
     fn default() -> Self {
-        Self { frontend: 2, logic: 2, sessions: 2, carts: 2, catalogue: 2, orders: 2, payments: 2, provider: 1 }
+        Self {
+            frontend: 2,
+            logic: 2,
+            sessions: 2,
+            carts: 2,
+            catalogue: 2,
+            orders: 2,
+            payments: 2,
+            provider: 1,
+            sharing: Vec::new(),
+        }
     }
 }
 
@@ -53,6 +68,11 @@ impl Blueprint {
         Ok(blueprint)
     }
 
+    /// The data sets that are shared otherwise than by default.
+    pub(crate) fn sharing(&self) -> &[Choice] {
+        &self.sharing
+    }
+
     /// Nodes of a family.
     pub(crate) const fn count(&self, family: Family) -> u32 {
         match family {
@@ -68,6 +88,13 @@ impl Blueprint {
     }
 }
 
+/// `{"carts": "something(2)"}`.
+fn choices<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Choice>, D::Error> {
+    let named = BTreeMap::<String, String>::deserialize(deserializer)?;
+    let choices = named.iter().map(|(name, strategy)| Choice::new(name, strategy).map_err(D::Error::custom));
+    choices.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +104,8 @@ mod tests {
         let blueprint = Blueprint::parse(r#"{"logic": 3, "frontend": 16}"#).unwrap();
         assert_eq!(blueprint, Blueprint { logic: 3, frontend: 16, ..Blueprint::default() });
         assert_eq!(Blueprint::parse("{}").unwrap(), Blueprint::default());
+        let shared = Blueprint::parse(r#"{"sharing": {"carts": "nothing"}}"#).unwrap();
+        assert_eq!(shared.sharing(), ["carts=nothing".parse().unwrap()]);
     }
 
     #[test]
@@ -88,6 +117,8 @@ mod tests {
             (r#"{"logic": -1}"#, "integer `-1`"),
             (r#"{"cart": 1}"#, "unknown field `cart`, expected one of `frontend`, `logic`"),
             (r#"{"logic": 1, "logic": 2}"#, "duplicate field `logic`"),
+            (r#"{"sharing": {"orders": "nothing"}}"#, "orders are shared by everything, always"),
+            (r#"{"sharing": {"carts": "no"}}"#, "carts: \"no\" is no sharing strategy"),
             ("2", "expected a JSON object"),
             ("", "expected a JSON object"),
         ] {

@@ -13,6 +13,7 @@ use crate::{
     faults::{Fault, FaultKind},
     plan::LAST_PORT_OFFSET,
     roles::Role,
+    shared::{Choice, REDIS_ENV},
     sites::Sites,
     up,
 };
@@ -124,6 +125,16 @@ pub(crate) struct UpOptions {
     /// frontends, orders and payments.
     #[arg(long, value_name = "NAMES", default_value = "local", hide_default_value = true)]
     pub(crate) sites: Sites,
+    /// How a data set is shared between the nodes: carts=STRATEGY or sessions=STRATEGY; may be given again. A strategy is
+    /// nothing (one node has it), something(N) (N nodes have it) or everything (all have it) [default:
+    /// carts=something(3), sessions=everything].
+    #[arg(long, value_name = "DATA_SET=STRATEGY")]
+    pub(crate) sharing: Vec<Choice>,
+    /// A Redis for carts and sessions, instead of the nodes' memory: redis://host:port/0,
+    /// redis+sentinel://host:port,host:port/service or redis+cluster://host:port,host:port; with ?wait=N a write waits
+    /// for N replicas. A URI with a password belongs into the variable: everybody can read arguments.
+    #[arg(long, env = REDIS_ENV, hide_env_values = true, value_name = "URI")]
+    pub(crate) redis: Option<Hidden>,
     /// Database for accounts, stock, orders and charges: postgres://user:password@host:5432/name, which must exist
     /// [default: SQLite files in the data folder]. Prefer the variable: `trestle` takes a password out of its arguments
     /// as soon as it runs, but your shell may have kept it.

@@ -191,7 +191,7 @@ mod tests {
             ops_address: format!("{id}:2"),
             id,
             args: Vec::new(),
-            env: None,
+            env: Vec::new(),
         }
     }
 

@@ -12,6 +12,7 @@ mod faults;
 mod output;
 mod plan;
 mod roles;
+mod shared;
 mod sites;
 mod supervisor;
 mod up;

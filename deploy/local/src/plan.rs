@@ -8,6 +8,7 @@ use contract::Family;
 use crate::{
     blueprint::Blueprint,
     database::{Database, Hidden},
+    shared::Shared,
     sites::Sites,
 };
 
@@ -53,7 +54,7 @@ pub(crate) struct NodePlan {
     /// Arguments of `trestle`.
     pub(crate) args: Vec<String>,
     /// What it is told by environment, because arguments can be read by everybody.
-    pub(crate) env: Option<(&'static str, Hidden)>,
+    pub(crate) env: Vec<(&'static str, Hidden)>,
 }
 
 /// Where one supervisor keeps its files.
@@ -99,12 +100,13 @@ pub(crate) struct Wanted<'a> {
     pub(crate) blueprint: &'a Blueprint,
     pub(crate) sites: &'a Sites,
     pub(crate) database: &'a Database,
+    pub(crate) shared: &'a Shared,
 }
 
 /// All nodes, front to back. `inner` holds at least [`inner_ports_needed`] free ports. Numbers run on over the sites, so an
 /// id means one node, and `logic-1` is there whether or not there are sites.
 pub(crate) fn plan(wanted: Wanted<'_>, public: &PublicPorts, inner: &[u16], dir: &DataDir) -> Vec<NodePlan> {
-    let Wanted { blueprint, sites, database } = wanted;
+    let Wanted { blueprint, sites, database, shared } = wanted;
     let mut inner = inner.iter().copied();
     let mut places = Vec::new();
     for family in Family::ALL.into_iter().rev() {
@@ -118,12 +120,14 @@ pub(crate) fn plan(wanted: Wanted<'_>, public: &PublicPorts, inner: &[u16], dir:
             let (Some(port), Some(ops_port)) = (port, ops_port) else { continue };
             let [address, ops_address] = [port, ops_port].map(|port| format!("127.0.0.1:{port}"));
             // Who stands elsewhere has no database: it asks the home site, or must do without.
-            let env = database.environment(family).filter(|_| site == sites.home());
+            let database = database.environment(family).filter(|_| site == sites.home());
+            let env = database.into_iter().chain(shared.environment(family)).collect();
             let (id, site) = (format!("{family}-{}", at + 1), site.to_owned());
             places.push(NodePlan { family, id, site, address, ops_address, args: Vec::new(), env });
         }
     }
-    let args: Vec<_> = places.iter().map(|place| Told { node: place, all: &places, sites, dir }.arguments()).collect();
+    let args: Vec<_> =
+        places.iter().map(|place| Told { node: place, all: &places, sites, shared, dir }.arguments()).collect();
     places.into_iter().zip(args).map(|(place, args)| NodePlan { args, ..place }).collect()
 }
 
@@ -134,6 +138,7 @@ struct Told<'a> {
     node: &'a NodePlan,
     all: &'a [NodePlan],
     sites: &'a Sites,
+    shared: &'a Shared,
     dir: &'a DataDir,
 }
 
@@ -158,9 +163,9 @@ impl Told<'_> {
             Family::Logic => self.logic(),
             Family::Sessions => {
                 let accounts = if self.is_at_home() { self.store("--accounts") } else { Vec::new() };
-                [accounts, vec![("--sessions", "memory://".to_owned())], self.peers()].concat()
+                [accounts, self.memory("--sessions"), self.peers()].concat()
             }
-            Family::Carts => [vec![("--store", "memory://".to_owned())], self.peers()].concat(),
+            Family::Carts => [self.memory("--store"), self.peers()].concat(),
             Family::Catalogue if !self.is_at_home() => vec![("--copy-of", self.at_home(Family::Catalogue))],
             Family::Catalogue | Family::Orders => self.store("--store"),
             Family::Payments => {
@@ -204,6 +209,7 @@ impl Told<'_> {
     fn peers(&self) -> Options {
         let family = self.node.family;
         let mut options = vec![("--peers", self.here(family)), ("--advertise", self.node.address.clone())];
+        options.extend(self.shared.options(family));
         if self.sites.are_many() {
             options.push(("--site", self.node.site.clone()));
             let others = self.sites.names().filter(|site| *site != self.node.site);
@@ -214,10 +220,18 @@ impl Told<'_> {
 
     /// A file for the family, unless the environment names a server.
     fn store(&self, option: &'static str) -> Options {
-        match self.node.env {
-            None => vec![(option, format!("sqlite://{}", self.path(&format!("{}.db", self.node.family))))],
-            Some(_) => Vec::new(),
-        }
+        self.unless_told(option, format!("sqlite://{}", self.path(&format!("{}.db", self.node.family))))
+    }
+
+    /// The memory of the family's nodes, unless the environment names a server.
+    fn memory(&self, option: &'static str) -> Options {
+        self.unless_told(option, "memory://".to_owned())
+    }
+
+    fn unless_told(&self, option: &'static str, value: String) -> Options {
+        let variable = format!("TRESTLE_{}", option.trim_start_matches('-').to_uppercase());
+        let is_told = self.node.env.iter().any(|(name, _)| *name == variable);
+        if is_told { Vec::new() } else { vec![(option, value)] }
     }
 
     fn is_at_home(&self) -> bool {
@@ -273,7 +287,7 @@ mod tests {
 
     fn plan_of(blueprint: &Blueprint, sites: &Sites, frontends: u32, database: &Database) -> Vec<NodePlan> {
         let inner: Vec<u16> = (40_000..).take(inner_ports_needed(blueprint, sites)).collect();
-        let wanted = Wanted { blueprint, sites, database };
+        let wanted = Wanted { blueprint, sites, database, shared: &Shared::default() };
         plan(wanted, &PublicPorts::new(8080, frontends), &inner, &DataDir("/data".into()))
     }
 
@@ -338,7 +352,7 @@ mod tests {
         let database = Database::read(Some(&uri.parse().unwrap())).unwrap();
         let nodes = plan_of(&blueprint, &Sites::default(), 2, &database);
         for node in &nodes {
-            let by_environment = node.env.as_ref().map(|(name, uri)| (*name, uri.expose()));
+            let by_environment = node.env.first().map(|(name, uri)| (*name, uri.expose()));
             let expected = match node.family {
                 Family::Catalogue | Family::Orders | Family::Payments => Some(("TRESTLE_STORE", uri)),
                 Family::Sessions => Some(("TRESTLE_ACCOUNTS", uri)),
@@ -350,7 +364,7 @@ mod tests {
         }
         assert_eq!(option(node(&nodes, "carts-1"), "--store"), "memory://");
         assert_eq!(option(node(&nodes, "sessions-1"), "--sessions"), "memory://");
-        assert!(planned(&blueprint, 2).iter().all(|node| node.env.is_none()), "files are no secret");
+        assert!(planned(&blueprint, 2).iter().all(|node| node.env.is_empty()), "files are no secret");
     }
 
     #[test]
@@ -379,7 +393,7 @@ mod tests {
         let copy = node(&nodes, "catalogue-4");
         assert_eq!(option(copy, "--copy-of"), list(["catalogue-1", "catalogue-2"]));
         for away in [copy, node(&nodes, "sessions-3")] {
-            assert!(away.env.is_none() && !away.args.iter().any(|arg| arg.contains("sqlite:")), "{away:?}");
+            assert!(away.env.is_empty() && !away.args.iter().any(|arg| arg.contains("sqlite:")), "{away:?}");
         }
         for family in ["carts", "sessions"] {
             let of = |number: u32| format!("{family}-{number}");

@@ -18,6 +18,7 @@ use crate::{
     database::Database,
     output,
     plan::{self, PublicPorts, Wanted},
+    shared::Shared,
     supervisor::Cluster,
 };
 
@@ -31,6 +32,7 @@ pub(crate) async fn run(options: UpOptions) -> anyhow::Result<()> {
     let blueprint = Blueprint::read(options.blueprint.as_deref())?;
     let database = Database::read(options.database.as_ref())?;
     let sites = &options.sites;
+    let shared = Shared::read(blueprint.sharing(), &options.sharing, options.redis.as_ref(), sites)?;
     let public = PublicPorts::new(options.port, sites.count(contract::Family::Frontend, &blueprint));
     let dir = checks::data_dir(&options.data.dir)?;
     // Held until the process ends.
@@ -41,7 +43,7 @@ pub(crate) async fn run(options: UpOptions) -> anyhow::Result<()> {
     checks::webhook_secret(&dir)?;
     let inner = checks::inner_ports(plan::inner_ports_needed(&blueprint, sites), &public)?;
 
-    let wanted = Wanted { blueprint: &blueprint, sites, database: &database };
+    let wanted = Wanted { blueprint: &blueprint, sites, database: &database, shared: &shared };
     let cluster = Cluster::new(plan::plan(wanted, &public, &inner, &dir), dir.clone(), secret.clone())?;
     let (nodes, listener) = (Tasks::new(), Tasks::new());
     control::serve(cluster.clone(), &secret, &dir, &listener).await?;

@@ -16,6 +16,7 @@ use crate::{
     database::DATABASE_ENV,
     plan::{DataDir, NodePlan},
     roles::SUPERVISOR_ENV,
+    shared::REDIS_ENV,
 };
 
 /// The variable of a node's option `--faults`.
@@ -45,7 +46,8 @@ pub(super) fn start(node: &NodePlan, dir: &DataDir, faults: Option<&FaultRules>)
         .args(&node.args)
         // Who needs the database gets it under the family's own name; the others need not know its password.
         .env_remove(DATABASE_ENV)
-        .envs(node.env.as_ref().map(|(name, value)| (name, value.expose())))
+        .env_remove(REDIS_ENV)
+        .envs(node.env.iter().map(|(name, value)| (name, value.expose())))
         // Before its first call: a node that comes back must not reach over a link that was cut meanwhile.
         .env_remove(FAULTS_ENV)
         .envs(faults.map(serde_json::to_string).transpose()?.map(|faults| (FAULTS_ENV, faults)))
