@@ -136,7 +136,7 @@ pub fn ops(app: App) -> Ops<App> {
 /// When an option cannot be used; the message names the setting.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let node = Node::start("logic", &options.node)?;
-    let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new()?);
+    let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new());
     let app = App::new(&node, &transport, &options);
     app.start_background();
     let server = ops(app).build(&node);

@@ -56,7 +56,7 @@ impl App {
                 "--store {other}: carts are kept in memory and merged between nodes; use --store memory:// (and --peers)"
             ),
         }
-        let transport = Arc::new(HttpTransport::new()?);
+        let transport = Arc::new(HttpTransport::new());
         let carts = Replicated::open(node, transport, options.peers.clone(), own_address, ENTRIES_MAX).await;
         carts.start(node);
         Ok(Self::new(Arc::new(carts)))

@@ -94,7 +94,7 @@ impl App {
         );
         let accounts = SqlAccounts::open(&options.accounts).await;
         let accounts = accounts.map_err(|error| anyhow::anyhow!("--accounts {}: {error}", options.accounts))?;
-        let transport = Arc::new(HttpTransport::new()?);
+        let transport = Arc::new(HttpTransport::new());
         let sessions =
             Replicated::<Session>::open(node, transport, options.peers.clone(), own_address, ENTRIES_MAX).await;
         sessions.start(node);
