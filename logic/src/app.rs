@@ -10,7 +10,8 @@ use runtime::{ListenerLimits, Node, NodeOptions};
 use crate::{
     completer,
     mailbox::{Mailbox, Receipts, SmtpUri},
-    operations, outbox,
+    operations,
+    outbox::{self, Cleared},
     prices::Prices,
     reconciler,
 };
@@ -58,6 +59,7 @@ pub struct App {
     pub(crate) payments: Client,
     pub(crate) prices: Prices,
     pub(crate) receipts: Arc<dyn Receipts>,
+    pub(crate) cleared: Cleared,
     reconcile_every: Duration,
 }
 
@@ -76,6 +78,7 @@ impl App {
             orders: client(&options.orders),
             payments: client(&options.payments),
             receipts: Arc::new(Mailbox::new(options.mailbox.clone(), options.smtp.as_ref())),
+            cleared: Cleared::default(),
             reconcile_every: Duration::from_secs(options.reconcile_every_s.into()),
         }
     }

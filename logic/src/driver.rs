@@ -27,7 +27,7 @@ const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 /// How long the driver itself asks again for a charge that is not known yet, so that the customer, who waits for five
 /// seconds, gets a definite answer if there is one to be had.
 const CHARGE_WITHIN: Duration = Duration::from_millis(4_200);
-/// How long the answer waits for the cart to be cleared; the outbox repeats it until it is.
+/// How long the answer waits for the cart to be cleared; unless it was in that time, the outbox repeats it until it is.
 const CLEAR_WITHIN: Duration = Duration::from_millis(200);
 /// First pause before the completer tries again; doubles with each try.
 const PUT_OFF_FIRST_MS: i64 = 250;
@@ -191,8 +191,12 @@ async fn complete(app: &App, checkout: &OpenCheckout, provider_id: String) -> Re
     crash::point("logic.driver.completed");
     let snapshot = &checkout.snapshot;
     let clear = Clear { cart: snapshot.cart, epoch: snapshot.epoch, ops: snapshot.ops.clone() };
-    if let Ok(Err(error)) = tokio::time::timeout(CLEAR_WITHIN, app.carts.call(&clear, NoKey)).await {
-        tracing::warn!(operation = %checkout.operation, %error, "the cart is not cleared yet; the outbox will do it");
+    match tokio::time::timeout(CLEAR_WITHIN, app.carts.call(&clear, NoKey)).await {
+        Ok(Ok(_)) => app.cleared.add(checkout.operation),
+        Ok(Err(error)) => {
+            tracing::warn!(operation = %checkout.operation, %error, "the cart is not cleared yet; the outbox will do it");
+        }
+        Err(_elapsed) => {}
     }
     Ok(answer)
 }
