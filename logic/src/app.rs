@@ -9,6 +9,7 @@ use runtime::{ListenerLimits, Node, NodeOptions};
 
 use crate::{
     completer,
+    driver::Driving,
     mailbox::{Mailbox, Receipts, SmtpUri},
     operations,
     outbox::{self, Cleared},
@@ -60,6 +61,7 @@ pub struct App {
     pub(crate) prices: Prices,
     pub(crate) receipts: Arc<dyn Receipts>,
     pub(crate) cleared: Cleared,
+    pub(crate) driving: Driving,
     reconcile_every: Duration,
 }
 
@@ -79,6 +81,7 @@ impl App {
             payments: client(&options.payments),
             receipts: Arc::new(Mailbox::new(options.mailbox.clone(), options.smtp.as_ref())),
             cleared: Cleared::default(),
+            driving: Driving::default(),
             reconcile_every: Duration::from_secs(options.reconcile_every_s.into()),
         }
     }

@@ -8,10 +8,14 @@
 //!
 //! Nothing here is cut off between charge and record: every caller runs [`drive`] on a task of its own.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use contract::{
-    CallError, NoKey, Outcome,
+    CallError, NoKey, OperationId, Outcome,
     carts::Clear,
     catalogue::{Pieces, Reserve, ReserveRefusal},
     orders::{Answer, Complete, Driver, Heartbeat, OpenCheckout, OrderState, Postpone, Refuse, RefuseReason},
@@ -44,6 +48,40 @@ pub(crate) enum Driven {
     PutOff(OrderState),
 }
 
+/// The checkouts that this node drives at this moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Driving(Arc<Mutex<BTreeMap<OperationId, usize>>>);
+
+/// One of them, for as long as it lives.
+#[derive(Debug)]
+struct AtWheel {
+    driving: Driving,
+    operation: OperationId,
+}
+
+impl Driving {
+    fn begin(&self, operation: OperationId) -> AtWheel {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(operation).or_default() += 1;
+        AtWheel { driving: self.clone(), operation }
+    }
+
+    /// Whether somebody here drives it.
+    pub(crate) fn contains(&self, operation: OperationId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&operation)
+    }
+}
+
+impl Drop for AtWheel {
+    fn drop(&mut self) {
+        let mut driving = self.driving.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A repeat may drive it at the same time, when the first driver's lease has lapsed.
+        match driving.get_mut(&self.operation) {
+            Some(drivers) if *drivers > 1 => *drivers -= 1,
+            _ => drop(driving.remove(&self.operation)),
+        }
+    }
+}
+
 /// Why a checkout could not be driven on for now.
 struct Stuck {
     reason: String,
@@ -62,6 +100,7 @@ enum Paid {
 
 /// Drives a checkout whose lease this driver holds.
 pub(crate) async fn drive(app: &App, checkout: OpenCheckout, driver: Driver) -> Driven {
+    let _at_wheel = app.driving.begin(checkout.operation);
     let steps = async {
         match steps(app, &checkout).await {
             Ok(answer) => Driven::Ended(answer),

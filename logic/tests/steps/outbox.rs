@@ -1,11 +1,12 @@
 //! The outbox: what is delivered by which call, and which events are forgotten after it.
 
 use contract::{
-    CartId, EventId, OpId, OperationId,
+    CallError, CartId, EventId, NoKey, OpId, Operation, OperationId,
     carts::Clear,
     catalogue::{EndRefusal, Settle},
     orders::{Ack, Due, Event, EventKind, Events},
-    payments::{Charge, ChargeStatus, Reconcile},
+    payments::{Charge, ChargeStatus, Observe, Reconcile},
+    shop::ProviderEvent,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -82,4 +83,29 @@ async fn a_cart_that_its_driver_cleared_is_not_cleared_again() {
         let cleared = if driver_was_told { vec![own, foreign] } else { vec![own, own, foreign] };
         assert_eq!(carts, cleared.into_iter().map(|cart| json!(cart)).collect::<Vec<_>>());
     }
+}
+
+/// It is due as it is. Afterwards an event is passed on, as one of another node's checkout is.
+#[tokio::test(start_paused = true)]
+async fn a_checkout_that_is_driven_here_is_not_hurried() {
+    let (script, client) = Script::new();
+    let answer_charge = script.hold::<Charge>();
+    script.reply::<Charge>(ChargeStatus::Charged { provider_id: "ch_1".to_owned() });
+    script.reply::<Observe>(false);
+    script.reply::<contract::orders::Nudge>(());
+    let tell = async |operation| {
+        let event = ProviderEvent { operation, ..ProviderEvent::example() };
+        let told: Result<(), CallError<_>> = client.call(&event, NoKey).await;
+        told.unwrap();
+        script.asked::<contract::orders::Nudge>().len()
+    };
+    let meanwhile = async {
+        script.until_asked::<Charge>(1).await;
+        assert_eq!(tell(operation()).await, 0, "its driver is at it");
+        assert_eq!(tell(op(5)).await, 1, "this one's is not here");
+        answer_charge.notify_one();
+    };
+    let (bought, ()) = tokio::join!(check_out(&client), meanwhile);
+    bought.unwrap();
+    assert_eq!(tell(operation()).await, 2, "nobody drives it here any more");
 }
