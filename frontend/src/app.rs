@@ -96,7 +96,7 @@ impl App {
     }
 
     fn open(node: &Node, options: &Options) -> anyhow::Result<Self> {
-        let transport = Arc::new(HttpTransport::new(node)?);
+        let transport = Arc::new(HttpTransport::new(node));
         let logic = Client::new(node, transport, options.logic.clone(), ClientOptions::default());
         let app = Self::new(node, logic, options.secure_cookie);
         Ok(match &options.webhook_secret_file {

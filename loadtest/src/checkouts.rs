@@ -4,7 +4,8 @@
 //! A rate alone says more about the machine than about the shop. `pgbench` sends exactly what the nodes send for one
 //! checkout (`pgbench/checkout.sql`), with as many clients, to tables made from the shop's own by `pg_dump`, and does
 //! nothing else: no HTTP, no JSON, no payment provider. It is the ceiling, and the ratio is what the rest costs. A slice of
-//! the shop ends when the last event of its checkouts is delivered, because `pgbench` settles every checkout too.
+//! the shop ends when the last event of its checkouts is delivered. `pgbench` settles in batches too; what a slice of it
+//! leaves, its next one settles.
 //!
 //! Nothing is asserted but that both sides did what they count: as many orders, charges and settled reservations in the
 //! tables as checkouts in the figures.

@@ -9,8 +9,10 @@ use runtime::{ListenerLimits, Node, NodeOptions};
 
 use crate::{
     completer,
+    driver::Driving,
     mailbox::{Mailbox, Receipts, SmtpUri},
-    operations, outbox,
+    operations,
+    outbox::{self, Cleared},
     prices::Prices,
     reconciler,
 };
@@ -74,6 +76,8 @@ pub struct App {
     pub(crate) payments: Client,
     pub(crate) prices: Prices,
     pub(crate) receipts: Arc<dyn Receipts>,
+    pub(crate) cleared: Cleared,
+    pub(crate) driving: Driving,
     reconcile_every: Duration,
 }
 
@@ -97,6 +101,8 @@ impl App {
             orders: client(&options.orders),
             payments: client(&options.payments),
             receipts: Arc::new(Mailbox::new(options.mailbox.clone(), options.smtp.as_ref())),
+            cleared: Cleared::default(),
+            driving: Driving::default(),
             reconcile_every: Duration::from_secs(options.reconcile_every_s.into()),
         }
     }
@@ -157,7 +163,7 @@ pub fn ops(app: App) -> Ops<App> {
 /// When an option cannot be used; the message names the setting.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let node = Node::start("logic", &options.node)?;
-    let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new(&node)?);
+    let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new(&node));
     let app = App::new(&node, &transport, &options);
     app.start_background();
     let server = ops(app).build(&node);

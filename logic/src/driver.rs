@@ -8,10 +8,14 @@
 //!
 //! Nothing here is cut off between charge and record: every caller runs [`drive`] on a task of its own.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use contract::{
-    CallError, NoKey, Outcome,
+    CallError, NoKey, OperationId, Outcome,
     carts::Clear,
     catalogue::{Pieces, Reserve, ReserveRefusal},
     orders::{Answer, Complete, Driver, Heartbeat, OpenCheckout, OrderState, Postpone, Refuse, RefuseReason},
@@ -27,7 +31,7 @@ const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 /// How long the driver itself asks again for a charge that is not known yet, so that the customer, who waits for five
 /// seconds, gets a definite answer if there is one to be had.
 const CHARGE_WITHIN: Duration = Duration::from_millis(4_200);
-/// How long the answer waits for the cart to be cleared; the outbox repeats it until it is.
+/// How long the answer waits for the cart to be cleared; unless it was in that time, the outbox repeats it until it is.
 const CLEAR_WITHIN: Duration = Duration::from_millis(200);
 /// First pause before the completer tries again; doubles with each try.
 const PUT_OFF_FIRST_MS: i64 = 250;
@@ -42,6 +46,40 @@ pub(crate) enum Driven {
     Ended(Answer),
     /// It is open and will be tried again.
     PutOff(OrderState),
+}
+
+/// The checkouts that this node drives at this moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Driving(Arc<Mutex<BTreeMap<OperationId, usize>>>);
+
+/// One of them, for as long as it lives.
+#[derive(Debug)]
+struct AtWheel {
+    driving: Driving,
+    operation: OperationId,
+}
+
+impl Driving {
+    fn begin(&self, operation: OperationId) -> AtWheel {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(operation).or_default() += 1;
+        AtWheel { driving: self.clone(), operation }
+    }
+
+    /// Whether somebody here drives it.
+    pub(crate) fn contains(&self, operation: OperationId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&operation)
+    }
+}
+
+impl Drop for AtWheel {
+    fn drop(&mut self) {
+        let mut driving = self.driving.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A repeat may drive it at the same time, when the first driver's lease has lapsed.
+        match driving.get_mut(&self.operation) {
+            Some(drivers) if *drivers > 1 => *drivers -= 1,
+            _ => drop(driving.remove(&self.operation)),
+        }
+    }
 }
 
 /// Why a checkout could not be driven on for now.
@@ -62,6 +100,7 @@ enum Paid {
 
 /// Drives a checkout whose lease this driver holds.
 pub(crate) async fn drive(app: &App, checkout: OpenCheckout, driver: Driver) -> Driven {
+    let _at_wheel = app.driving.begin(checkout.operation);
     let steps = async {
         match steps(app, &checkout).await {
             Ok(answer) => Driven::Ended(answer),
@@ -191,8 +230,12 @@ async fn complete(app: &App, checkout: &OpenCheckout, provider_id: String) -> Re
     crash::point("logic.driver.completed");
     let snapshot = &checkout.snapshot;
     let clear = Clear { cart: snapshot.cart, epoch: snapshot.epoch, ops: snapshot.ops.clone() };
-    if let Ok(Err(error)) = tokio::time::timeout(CLEAR_WITHIN, app.carts.call(&clear, NoKey)).await {
-        tracing::warn!(operation = %checkout.operation, %error, "the cart is not cleared yet; the outbox will do it");
+    match tokio::time::timeout(CLEAR_WITHIN, app.carts.call(&clear, NoKey)).await {
+        Ok(Ok(_)) => app.cleared.add(checkout.operation),
+        Ok(Err(error)) => {
+            tracing::warn!(operation = %checkout.operation, %error, "the cart is not cleared yet; the outbox will do it");
+        }
+        Err(_elapsed) => {}
     }
     Ok(answer)
 }

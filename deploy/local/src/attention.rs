@@ -240,7 +240,7 @@ impl Logic {
         let path = DataDir(dir.to_owned()).secret();
         let secret = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let node = Node::assemble("operator", "operator", Seams::system(), Secret::new(secret.trim())?)?;
-        let transport = Arc::new(HttpTransport::new(&node)?);
+        let transport = Arc::new(HttpTransport::new(&node));
         let client = Client::new(&node, transport, discovery, ClientOptions::default());
         Ok(Self { client, node })
     }

@@ -5,4 +5,5 @@ mod checkout;
 mod decisions;
 mod driver;
 mod ledgers;
+mod outbox;
 mod script;

@@ -71,7 +71,7 @@ impl App {
                  redis+sentinel://host:port,host:port/service or redis+cluster://host:port,host:port"
             ),
         }
-        let transport = Arc::new(HttpTransport::new(node)?);
+        let transport = Arc::new(HttpTransport::new(node));
         let setup = options.shared.setup(own_address, SHARING)?;
         let carts = Replicated::open_with(node, transport, &setup).await;
         carts.start(node);

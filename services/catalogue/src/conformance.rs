@@ -2,7 +2,10 @@
 //! passes.
 #![expect(clippy::unwrap_used, reason = "a suite's verdict is a panic")]
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use contract::{
     ExactlyOnce, Once, OperationId, RequestId, Sku, Strategy as _,
@@ -33,6 +36,8 @@ pub async fn suite<S: ProductStore + StockStore + 'static>(make: impl AsyncFn() 
     a_repeat_changes_nothing(&*stocked(&make).await).await;
     a_release_undoes_and_keeps_late_ones_out(&*stocked(&make).await).await;
     a_settlement_sells(&*stocked(&make).await).await;
+    many_are_settled_at_once_and_none_holds_up_another(&*stocked(&make).await).await;
+    settlements_that_overlap_sell_once(stocked(&make).await).await;
     the_last_pieces_go_to_as_many(stocked(&make).await).await;
     one_id_has_one_effect(stocked(&make).await).await;
     ends_that_race_end_once(stocked(&make).await).await;
@@ -97,27 +102,27 @@ async fn a_release_undoes_and_keeps_late_ones_out(store: &impl StockStore) {
         assert_eq!(levels(store).await["aaa"], [10, 0, 0]);
         assert_eq!(levels(store).await["bbb"], [1, 0, 0]);
     }
-    assert_eq!(store.settle(operation(1)).await.unwrap(), Err(EndRefusal::EndedOtherwise));
+    assert_eq!(settle(store, 1).await, Err(EndRefusal::EndedOtherwise));
     for _ in 0..2 {
         assert_eq!(store.release(operation(2)).await.unwrap(), Ok(()), "nothing preceded");
     }
     assert_eq!(reserve(store, 2, &[("aaa", 1)]).await, Err(ReserveRefusal::Ended));
-    assert_eq!(store.settle(operation(2)).await.unwrap(), Err(EndRefusal::EndedOtherwise));
+    assert_eq!(settle(store, 2).await, Err(EndRefusal::EndedOtherwise));
     assert_eq!(levels(store).await["aaa"], [10, 0, 0]);
 }
 
 async fn a_settlement_sells(store: &impl StockStore) {
-    assert_eq!(store.settle(operation(1)).await.unwrap(), Err(EndRefusal::NotReserved));
+    assert_eq!(settle(store, 1).await, Err(EndRefusal::NotReserved));
     reserve(store, 1, &[("aaa", 4)]).await.unwrap();
     for _ in 0..2 {
-        assert_eq!(store.settle(operation(1)).await.unwrap(), Ok(()));
+        assert_eq!(settle(store, 1).await, Ok(()));
         assert_eq!(levels(store).await["aaa"], [6, 0, 4]);
     }
     assert_eq!(store.release(operation(1)).await.unwrap(), Err(EndRefusal::EndedOtherwise));
     assert_eq!(levels(store).await["aaa"], [6, 0, 4]);
     // Refused for want of stock, so there is nothing to settle.
     reserve(store, 2, &[("ccc", 1)]).await.unwrap_err();
-    assert_eq!(store.settle(operation(2)).await.unwrap(), Err(EndRefusal::NotReserved));
+    assert_eq!(settle(store, 2).await, Err(EndRefusal::NotReserved));
 }
 
 async fn the_last_pieces_go_to_as_many<S: StockStore + 'static>(store: Arc<S>) {
@@ -152,8 +157,8 @@ async fn ends_that_race_end_once<S: StockStore + 'static>(store: Arc<S>) {
             let store = store.clone();
             ends.spawn(async move {
                 let sold = round % 2 == 0;
-                let answer = if sold { store.settle(operation(n)).await } else { store.release(operation(n)).await };
-                (sold, answer.unwrap())
+                let answer = if sold { settle(&*store, n).await } else { store.release(operation(n)).await.unwrap() };
+                (sold, answer)
             });
         }
         let answers = ends.join_all().await;
@@ -164,6 +169,46 @@ async fn ends_that_race_end_once<S: StockStore + 'static>(store: Arc<S>) {
     }
     let [available, reserved, sold] = levels(&*store).await["aaa"];
     assert_eq!((available + sold, reserved), (10, 0));
+}
+
+async fn many_are_settled_at_once_and_none_holds_up_another(store: &impl StockStore) {
+    for (n, lines) in [(1, &[("aaa", 4), ("bbb", 1)][..]), (2, &[("aaa", 1)]), (3, &[("aaa", 2)]), (4, &[("aaa", 1)])] {
+        reserve(store, n, lines).await.unwrap();
+    }
+    assert_eq!(settle(store, 2).await, Ok(()));
+    store.release(operation(3)).await.unwrap().unwrap();
+    for _ in 0..2 {
+        let refused = store.settle(&(1..=5).map(operation).collect()).await.unwrap();
+        let (otherwise, nothing) = (EndRefusal::EndedOtherwise, EndRefusal::NotReserved);
+        assert_eq!(refused, [(operation(3), otherwise), (operation(5), nothing)]);
+        assert_eq!(levels(store).await["aaa"], [4, 0, 6]);
+        assert_eq!(levels(store).await["bbb"], [0, 0, 1]);
+    }
+    assert_eq!(store.settle(&BTreeSet::new()).await.unwrap(), []);
+}
+
+/// They share products and some of them share checkouts: none waits for another in a circle, and each piece is sold once.
+async fn settlements_that_overlap_sell_once<S: StockStore + 'static>(store: Arc<S>) {
+    for n in 0..8 {
+        reserve(&*store, n, &[("aaa", 1)]).await.unwrap();
+    }
+    reserve(&*store, 8, &[("aaa", 2), ("bbb", 1)]).await.unwrap();
+    let mut batches = JoinSet::new();
+    for first in 0..8 {
+        let store = store.clone();
+        batches.spawn(async move { store.settle(&(first..9).map(operation).collect()).await.unwrap() });
+    }
+    assert!(batches.join_all().await.iter().all(Vec::is_empty));
+    assert_eq!(levels(&*store).await["aaa"], [0, 0, 10]);
+    assert_eq!(levels(&*store).await["bbb"], [0, 0, 1]);
+}
+
+async fn settle(store: &impl StockStore, n: u128) -> Result<(), EndRefusal> {
+    match store.settle(&BTreeSet::from([operation(n)])).await.unwrap().as_slice() {
+        [] => Ok(()),
+        [(refused, why)] if *refused == operation(n) => Err(*why),
+        other => panic!("{other:?}"),
+    }
 }
 
 async fn reserve(store: &impl StockStore, n: u128, lines: &[(&str, u32)]) -> Result<(), ReserveRefusal> {

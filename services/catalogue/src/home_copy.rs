@@ -4,7 +4,7 @@
 //! as not executed, which is always true.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -48,7 +48,7 @@ struct Last {
 impl HomeCopy {
     /// Nothing copied yet.
     pub(crate) fn of(node: &Node, home: Discovery) -> anyhow::Result<Self> {
-        let transport = Arc::new(HttpTransport::new(node)?);
+        let transport = Arc::new(HttpTransport::new(node));
         let copy = Self { home: Client::new(node, transport, home, ClientOptions::default()), last: Arc::default() };
         let observed = copy.clone();
         let _gauge = node
@@ -148,7 +148,7 @@ impl StockStore for HomeCopy {
         at_home()
     }
 
-    async fn settle(&self, _operation: OperationId) -> Result<Result<(), EndRefusal>, StoreError> {
+    async fn settle(&self, _: &BTreeSet<OperationId>) -> Result<Vec<(OperationId, EndRefusal)>, StoreError> {
         at_home()
     }
 

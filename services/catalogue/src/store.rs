@@ -1,6 +1,11 @@
 //! What a catalogue's back end must do. `conformance.rs` is the same as a test suite.
 
-use std::{collections::BTreeMap, fmt, ops::Deref, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    ops::Deref,
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use contract::{
@@ -83,11 +88,12 @@ pub trait StockStore: fmt::Debug + Send + Sync {
     /// [`StoreError`] of the back end.
     async fn release(&self, operation: OperationId) -> Result<Result<(), EndRefusal>, StoreError>;
 
-    /// Turns an operation's reserved pieces into sold ones.
+    /// Turns the reserved pieces of these operations into sold ones, and says which of them it could not settle; those hold
+    /// up no other.
     ///
     /// # Errors
     /// [`StoreError`] of the back end.
-    async fn settle(&self, operation: OperationId) -> Result<Result<(), EndRefusal>, StoreError>;
+    async fn settle(&self, operations: &BTreeSet<OperationId>) -> Result<Vec<(OperationId, EndRefusal)>, StoreError>;
 
     /// Every product's pieces, by sku, from one moment: for audits.
     ///

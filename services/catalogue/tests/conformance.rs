@@ -56,7 +56,8 @@ async fn a_lost_answer_of_the_simulated_store_may_or_may_not_have_been_a_commit(
         *next.lock().unwrap() = fault;
         let release = store.release(operation(n)).await;
         *next.lock().unwrap() = Fault::None;
-        (release, store.settle(operation(n)).await.unwrap().unwrap_err())
+        let refused = store.settle(&std::iter::once(operation(n)).collect()).await.unwrap();
+        (release, refused[0].1)
     };
     use contract::catalogue::EndRefusal::{EndedOtherwise, NotReserved};
     assert!(matches!(settled_after(Fault::UnknownApplied, 1).await, (Err(StoreError::Unknown(_)), EndedOtherwise)));

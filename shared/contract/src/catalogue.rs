@@ -192,24 +192,28 @@ impl Operation for Release {
     }
 }
 
-/// Turns the reserved pieces of a completed checkout into sold ones.
+/// Turns the reserved pieces of completed checkouts into sold ones: of many at once, since under load many wait.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settle {
-    /// The checkout.
-    pub operation: OperationId,
+    /// The checkouts, at most [`SETTLE_MAX`]. One that cannot be settled holds up no other.
+    pub operations: Vec<OperationId>,
 }
+
+/// Most checkouts settled by one call.
+pub const SETTLE_MAX: usize = 100;
 
 impl Operation for Settle {
     const NAME: &'static str = "catalogue.settle";
     const FAMILY: Family = Family::Catalogue;
     const WHY: &'static str = "from the outbox; the reservation's state makes a repeat harmless";
-    type Reply = ();
-    type Refusal = EndRefusal;
+    /// The ones that were not settled, and why; the others are.
+    type Reply = Vec<(OperationId, EndRefusal)>;
+    type Refusal = Never;
     type Retry = AtLeastOnce;
 
     fn example() -> Self {
-        Self { operation: example_operation() }
+        Self { operations: vec![example_operation()] }
     }
 }
 

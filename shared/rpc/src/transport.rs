@@ -8,12 +8,27 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper_util::{
+    client::legacy::{self, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
 use runtime::{Faults, Node};
 
 use crate::{
     OpServer,
     wire::{self, WireRequest, WireResponse},
 };
+
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long an idle connection is kept. Shorter than the listener's 60 s, or a request could meet a closing one (DR-3).
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Most idle connections to one node.
+const IDLE_MAX: usize = 64;
 
 /// Why an attempt brought no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +50,7 @@ pub trait Transport: fmt::Debug + Send + Sync {
     async fn probe(&self, address: &str) -> bool;
 }
 
-/// The HTTP client that every adapter uses: no retries of its own, no proxy, bounded idle connections.
+/// The HTTP client of every adapter to other people's programs: no retries of its own, no proxy, bounded idle connections.
 ///
 /// # Errors
 /// When the client cannot be built.
@@ -45,55 +60,78 @@ pub fn http_client() -> reqwest::Result<reqwest::Client> {
         .no_proxy()
         .retry(reqwest::retry::never())
         .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(Duration::from_millis(500))
-        // Shorter than the listener's 60 s, or a request could meet a closing connection (DR-3).
-        .pool_idle_timeout(Duration::from_secs(20))
-        .pool_max_idle_per_host(64)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(IDLE_MAX)
         .tcp_nodelay(true)
         .build()
 }
 
-/// HTTP/1.1 between processes.
+/// HTTP/1.1 between processes. Of reqwest's parts only the pool of connections, which is hyper's: a checkout is some twenty
+/// exchanges between nodes, and URLs, redirects, proxies and decoders cost each of them without being of use to any.
+///
+/// The pool sends a request once more by itself in one case only: it was given a kept connection that turned out to be
+/// closed, and not a byte of the request was written.
 #[derive(Clone, Debug)]
 pub struct HttpTransport {
-    http: reqwest::Client,
+    http: legacy::Client<HttpConnector, Full<Bytes>>,
     /// Asked for here, so that no caller can forget them.
     faults: Faults,
 }
 
 impl HttpTransport {
     /// A transport of this node with its own connection pool; it obeys the node's injected faults.
-    ///
-    /// # Errors
-    /// When the client cannot be built.
-    pub fn new(node: &Node) -> reqwest::Result<Self> {
-        Ok(Self { http: http_client()?, faults: node.faults.clone() })
+    #[must_use]
+    pub fn new(node: &Node) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        connector.set_nodelay(true);
+        let http = legacy::Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(IDLE_MAX)
+            .build(connector);
+        Self { http, faults: node.faults.clone() }
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, TransportError> {
+        // Only a connection that was never made proves that nothing happened; everything else may have.
+        self.http.request(request).await.map_err(|error| match error.is_connect() {
+            true => TransportError::NotSent(with_causes(&error)),
+            false => TransportError::Lost(with_causes(&error)),
+        })
     }
 
     async fn post(&self, address: &str, request: WireRequest) -> Result<WireResponse, TransportError> {
-        let mut call = self
-            .http
-            .post(format!("http://{address}/op/{}", request.operation))
-            .header(http::header::AUTHORIZATION, format!("Bearer {}", request.secret.expose()))
-            .header(http::header::CONTENT_TYPE, "application/json")
+        let mut call = Request::post(format!("http://{address}/op/{}", request.operation))
+            .header(header::AUTHORIZATION, format!("Bearer {}", request.secret.expose()))
+            .header(header::CONTENT_TYPE, "application/json")
             .header(wire::DEADLINE, request.deadline_ms)
             .header(wire::TRACEPARENT, request.traceparent)
-            .header(wire::ATTEMPT, request.attempt)
-            .body(request.body);
+            .header(wire::ATTEMPT, request.attempt);
         if let Some(key) = request.key {
             call = call.header(wire::KEY, key);
         }
-        let answer = call.send().await.map_err(classify)?;
-        let status = answer.status().as_u16();
-        let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let (outcome, retry) = (header(wire::OUTCOME), header(wire::RETRY).as_deref() != Some("no"));
-        let body = answer.bytes().await.map_err(|error| TransportError::Lost(error.to_string()))?;
-        Ok(WireResponse { status, outcome, retry, body })
+        let call = call.body(Full::new(request.body)).map_err(|error| TransportError::NotSent(error.to_string()))?;
+        let (head, body) = self.exchange(call).await?.into_parts();
+        let body = body.collect().await.map_err(|error| TransportError::Lost(with_causes(&error)))?.to_bytes();
+        let outcome = text(&head.headers, wire::OUTCOME).map(str::to_owned);
+        Ok(WireResponse {
+            status: head.status.as_u16(),
+            outcome,
+            retry: text(&head.headers, wire::RETRY) != Some("no"),
+            body,
+        })
     }
 
     async fn ask_ready(&self, address: &str) -> bool {
-        let answer = self.http.get(format!("http://{address}/health/ready")).send().await;
-        answer.is_ok_and(|answer| answer.status().is_success())
+        let Ok(call) = Request::get(format!("http://{address}/health/ready")).body(Full::default()) else {
+            return false;
+        };
+        let Ok(answer) = self.exchange(call).await else { return false };
+        let ready = answer.status().is_success();
+        // Read to its end, or its connection could not be used again.
+        answer.into_body().collect().await.is_ok() && ready
     }
 }
 
@@ -108,13 +146,19 @@ impl Transport for HttpTransport {
     }
 }
 
-/// Only a connection that was never made proves that nothing happened; everything else may have.
-fn classify(error: reqwest::Error) -> TransportError {
-    if error.is_connect() || error.is_builder() {
-        TransportError::NotSent(error.to_string())
-    } else {
-        TransportError::Lost(error.to_string())
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// The error and what is behind it: the first text alone is "client error".
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
     }
+    text
 }
 
 /// Calls nodes in the same process, through the same bytes. Nodes can be taken away and put back.
@@ -148,5 +192,131 @@ impl Transport for InProcess {
 
     async fn probe(&self, address: &str) -> bool {
         self.get(address).is_some_and(|server| server.is_ready())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::*;
+
+    const ANSWER: &[u8] = b"HTTP/1.1 409 Conflict\r\nx-outcome: refused\r\nx-retry: no\r\ncontent-length: 2\r\n\r\n{}";
+
+    fn transport() -> HttpTransport {
+        let secret = runtime::Secret::new("0123456789abcdef").unwrap();
+        HttpTransport::new(&Node::assemble("logic", "1", runtime::Seams::system(), secret).unwrap())
+    }
+
+    fn request() -> WireRequest {
+        WireRequest {
+            operation: "carts.view",
+            secret: runtime::Secret::new("0123456789abcdef").unwrap(),
+            deadline_ms: 1_000,
+            traceparent: "00-1-1-01".to_owned(),
+            key: Some("a-key-of-16-chars".to_owned()),
+            attempt: 2,
+            body: Bytes::from_static(b"{\"n\":1}"),
+        }
+    }
+
+    async fn listener() -> (TcpListener, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        (listener, address)
+    }
+
+    /// One request, to the end of its body.
+    async fn read(stream: &mut TcpStream) -> String {
+        let mut read = Vec::new();
+        while !read.ends_with(b"{\"n\":1}") {
+            let mut part = [0; 4_096];
+            let count = stream.read(&mut part).await.unwrap();
+            assert!(count > 0, "ended early: {}", String::from_utf8_lossy(&read));
+            read.extend_from_slice(&part[..count]);
+        }
+        String::from_utf8(read).unwrap().to_lowercase()
+    }
+
+    #[tokio::test]
+    async fn all_that_a_call_carries_arrives_and_the_connection_is_used_again() {
+        let (listener, address) = listener().await;
+        let http = transport();
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            for _ in 0..2 {
+                let head = read(&mut stream).await;
+                assert!(head.starts_with("post /op/carts.view http/1.1\r\n"), "{head}");
+                for header in [
+                    &format!("host: {address}"),
+                    "authorization: bearer 0123456789abcdef",
+                    "content-type: application/json",
+                    "x-deadline-ms: 1000",
+                    "traceparent: 00-1-1-01",
+                    "x-attempt: 2",
+                    "idempotency-key: a-key-of-16-chars",
+                    "content-length: 7",
+                ] {
+                    assert!(head.contains(&format!("\r\n{header}\r\n")), "{header} is missing: {head}");
+                }
+                stream.write_all(ANSWER).await.unwrap();
+            }
+        };
+        let ask = async {
+            let answer = WireResponse {
+                status: 409,
+                outcome: Some("refused".to_owned()),
+                retry: false,
+                body: Bytes::from_static(b"{}"),
+            };
+            for _ in 0..2 {
+                assert_eq!(http.send(&address, request()).await, Ok(answer.clone()));
+            }
+        };
+        tokio::join!(serve, ask);
+    }
+
+    #[tokio::test]
+    async fn only_a_connection_that_was_never_made_proves_that_nothing_happened() {
+        let http = transport();
+        let (listener, address) = listener().await;
+        // The request was read, and there is no answer, or half of one: sent once, and nobody knows.
+        for half in [&ANSWER[..0], &ANSWER[..30], &ANSWER[..ANSWER.len() - 1]] {
+            let serve = async {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                read(&mut stream).await;
+                stream.write_all(half).await.unwrap();
+            };
+            let ((), answer) = tokio::join!(serve, http.send(&address, request()));
+            assert!(matches!(answer, Err(TransportError::Lost(_))), "{answer:?}");
+        }
+        drop(listener);
+        let refused = http.send(&address, request()).await;
+        let Err(TransportError::NotSent(reason)) = refused else { panic!("{refused:?}") };
+        assert!(reason.contains("refused"), "{reason}");
+        let nonsense = http.send("no address", request()).await;
+        assert!(matches!(nonsense, Err(TransportError::NotSent(_))), "{nonsense:?}");
+        assert!(!http.probe(&address).await);
+    }
+
+    #[tokio::test]
+    async fn a_kept_connection_that_was_closed_meanwhile_is_replaced() {
+        let (listener, address) = listener().await;
+        let http = transport();
+        for _ in 0..3 {
+            let serve = async {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                read(&mut stream).await;
+                stream.write_all(ANSWER).await.unwrap();
+                // Until the client has seen the end: a request that meets it half-way is lost, as it must be.
+                stream.shutdown().await.unwrap();
+                assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0);
+            };
+            let ((), answer) = tokio::join!(serve, http.send(&address, request()));
+            assert!(answer.is_ok(), "{answer:?}");
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! What is in here has been committed: a simulated node that dies loses none of it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -202,8 +202,11 @@ impl StockStore for SimulatedCatalogue {
         self.run("release", |tables| Ok(tables.end(operation, State::Released)))
     }
 
-    async fn settle(&self, operation: OperationId) -> Result<Result<(), EndRefusal>, StoreError> {
-        self.run("settle", |tables| Ok(tables.end(operation, State::Settled)))
+    async fn settle(&self, operations: &BTreeSet<OperationId>) -> Result<Vec<(OperationId, EndRefusal)>, StoreError> {
+        self.run("settle", |tables| {
+            let end = |operation: &OperationId| Some((*operation, tables.end(*operation, State::Settled).err()?));
+            Ok(operations.iter().filter_map(end).collect())
+        })
     }
 
     async fn levels(&self) -> Result<Vec<Level>, StoreError> {

@@ -5,7 +5,7 @@
 //! the one that comes second is run again), and stock is taken in order of sku, so that two orders for the same
 //! products cannot wait for each other in a circle.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use contract::{
@@ -39,38 +39,69 @@ impl SqlCatalogue {
         Database::open(uri, "catalogue", &MIGRATIONS).await.map(Self)
     }
 
-    /// Ends a reservation: `reserved` becomes `to`, and `move_pieces` says where its pieces go.
-    async fn end(
-        &self,
-        operation: OperationId,
-        to: &'static str,
-        move_pieces: &'static str,
-    ) -> Result<Result<(), EndRefusal>, StoreError> {
-        self.0.retrying(|| self.end_once(operation, to, move_pieces)).await
-    }
-
-    async fn end_once(
-        &self,
-        operation: OperationId,
-        to: &'static str,
-        move_pieces: &'static str,
-    ) -> Result<Result<(), EndRefusal>, StoreError> {
+    async fn release_once(&self, operation: OperationId) -> Result<Result<(), EndRefusal>, StoreError> {
+        let put_back = "UPDATE products SET available = available + line.quantity, reserved = reserved - line.quantity \
+                        FROM reservation_lines AS line WHERE line.operation = $1 AND line.sku = products.sku";
+        let release = "UPDATE reservations SET state = 'released', changed_at_ms = now_ms() \
+                       WHERE operation = $1 AND state = 'reserved'";
         let mut tx = self.0.begin().await?;
         match state(&mut tx, operation).await?.as_deref() {
             Some("reserved") => {
-                tx.execute(sql(move_pieces).bind(operation.to_string())).await?;
-                set_state(&mut tx, operation, to).await?;
+                tx.execute(sql(put_back).bind(operation.to_string())).await?;
+                // Only an open reservation changes its state; the condition is the compare-and-set of CO-3.
+                if tx.execute(sql(release).bind(operation.to_string())).await? != 1 {
+                    return Err(StoreError::Conflict(format!("reservation {operation} changed meanwhile")));
+                }
             }
-            Some(ended) if ended == to => return Ok(Ok(())),
+            Some("released") => return Ok(Ok(())),
             Some(_) => return Ok(Err(EndRefusal::EndedOtherwise)),
             // T-10, in test builds only.
-            None if to == "released" && runtime::bug("release-leaves-no-mark") => {}
+            None if runtime::bug("release-leaves-no-mark") => {}
             // A mark that keeps a late reservation out.
-            None if to == "released" => insert_state(&mut tx, operation, to).await?,
-            None => return Ok(Err(EndRefusal::NotReserved)),
+            None => insert_state(&mut tx, operation, "released").await?,
         }
         Database::commit(tx).await?;
         Ok(Ok(()))
+    }
+
+    /// All in one transaction. Reservations are locked in the order of their names and then products in theirs, so that two
+    /// settlements cannot wait for each other in a circle.
+    async fn settle_once(
+        &self,
+        operations: &BTreeSet<OperationId>,
+    ) -> Result<Vec<(OperationId, EndRefusal)>, StoreError> {
+        let select =
+            "SELECT operation, state FROM reservations WHERE operation = EACH($1) ORDER BY operation FOR UPDATE";
+        let lock = "SELECT sku FROM products WHERE sku IN (SELECT sku FROM reservation_lines WHERE operation = EACH($1)) \
+                    ORDER BY sku FOR UPDATE";
+        let sell = "UPDATE products SET sold = sold + sums.quantity, reserved = reserved - sums.quantity \
+                    FROM (SELECT sku, CAST(sum(quantity) AS BIGINT) AS quantity FROM reservation_lines \
+                    WHERE operation = EACH($1) GROUP BY sku) AS sums WHERE sums.sku = products.sku";
+        let settle = "UPDATE reservations SET state = 'settled', changed_at_ms = now_ms() \
+                      WHERE operation = EACH($1) AND state = 'reserved'";
+        let mut tx = self.0.begin().await?;
+        let states: Vec<(String, String)> = tx.all(sql(select).bind_each(operations)).await?;
+        let states: BTreeMap<String, String> = states.into_iter().collect();
+        let (mut open, mut refused) = (Vec::new(), Vec::new());
+        for operation in operations {
+            match states.get(&operation.to_string()).map(String::as_str) {
+                Some("reserved") => open.push(*operation),
+                Some("settled") => {}
+                Some(_) => refused.push((*operation, EndRefusal::EndedOtherwise)),
+                None => refused.push((*operation, EndRefusal::NotReserved)),
+            }
+        }
+        if open.is_empty() {
+            return Ok(refused);
+        }
+        let _: Vec<(String,)> = tx.all(sql(lock).bind_each(&open)).await?;
+        tx.execute(sql(sell).bind_each(&open)).await?;
+        // Only open reservations change their state; the condition is the compare-and-set of CO-3.
+        if tx.execute(sql(settle).bind_each(&open)).await? != open.len() as u64 {
+            return Err(StoreError::Conflict("a reservation changed meanwhile".to_owned()));
+        }
+        Database::commit(tx).await?;
+        Ok(refused)
     }
 
     async fn reserve_once(
@@ -155,19 +186,15 @@ impl StockStore for SqlCatalogue {
     }
 
     async fn release(&self, operation: OperationId) -> Result<Result<(), EndRefusal>, StoreError> {
-        let put_back = "UPDATE products SET available = available + line.quantity, reserved = reserved - line.quantity \
-                        FROM reservation_lines AS line WHERE line.operation = $1 AND line.sku = products.sku";
-        let ended = self.end(operation, "released", put_back).await?;
+        let ended = self.0.retrying(|| self.release_once(operation)).await?;
         crash::point("catalogue.release.committed");
         Ok(ended)
     }
 
-    async fn settle(&self, operation: OperationId) -> Result<Result<(), EndRefusal>, StoreError> {
-        let sell = "UPDATE products SET sold = sold + line.quantity, reserved = reserved - line.quantity \
-                    FROM reservation_lines AS line WHERE line.operation = $1 AND line.sku = products.sku";
-        let ended = self.end(operation, "settled", sell).await?;
+    async fn settle(&self, operations: &BTreeSet<OperationId>) -> Result<Vec<(OperationId, EndRefusal)>, StoreError> {
+        let refused = self.0.retrying(|| self.settle_once(operations)).await?;
         crash::point("catalogue.settle.committed");
-        Ok(ended)
+        Ok(refused)
     }
 
     async fn levels(&self) -> Result<Vec<Level>, StoreError> {
@@ -228,17 +255,6 @@ async fn insert_state(tx: &mut Link, operation: OperationId, to: &'static str) -
     let insert = "INSERT INTO reservations (operation, state, changed_at_ms) VALUES ($1, $2, now_ms())";
     tx.execute(sql(insert).bind(operation.to_string()).bind(to)).await?;
     Ok(())
-}
-
-/// Only an open reservation changes its state; the condition is the compare-and-set of CO-3.
-async fn set_state(tx: &mut Link, operation: OperationId, to: &'static str) -> Result<(), StoreError> {
-    let set =
-        "UPDATE reservations SET state = $2, changed_at_ms = now_ms() WHERE operation = $1 AND state = 'reserved'";
-    if tx.execute(sql(set).bind(operation.to_string()).bind(to)).await? == 1 {
-        Ok(())
-    } else {
-        Err(StoreError::Conflict(format!("reservation {operation} changed meanwhile")))
-    }
 }
 
 fn sku_of(text: String) -> Result<Sku, StoreError> {

@@ -45,15 +45,12 @@ pub(super) async fn events(store: &SqlOrders, request: &Events) -> Result<Vec<Ev
 pub(super) async fn ack(db: &Database, request: &Ack) -> Result<(), StoreError> {
     let ids = &request.ids[..request.ids.len().min(100)];
     let Some(last) = ids.iter().max() else { return Ok(()) };
-    let mut tx = db.begin().await?;
-    if runtime::bug("outbox-up-to-max") {
-        tx.execute(sql("DELETE FROM outbox WHERE id <= $1").bind(last.to_string())).await?;
+    let forget = if runtime::bug("outbox-up-to-max") {
+        sql("DELETE FROM outbox WHERE id <= $1").bind(last.to_string())
     } else {
-        let places: Vec<String> = (1..=ids.len()).map(|number| format!("${number}")).collect();
-        let delete = sql(format!("DELETE FROM outbox WHERE id IN ({})", places.join(", ")));
-        tx.execute(ids.iter().fold(delete, |delete, id| delete.bind(id.to_string()))).await?;
-    }
-    Database::commit(tx).await?;
+        sql("DELETE FROM outbox WHERE id = EACH($1)").bind_each(ids)
+    };
+    db.alone(forget).await?;
     runtime::crash::point("orders.ack.committed");
     Ok(())
 }
