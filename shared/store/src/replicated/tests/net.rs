@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use contract::{CartId, cart::Cart};
-use runtime::{ManualClock, Metrics, Node, Readiness, Seams, Secret, SeededRandom, Tasks};
+use runtime::{ManualClock, Node, Seams, Secret, SeededRandom};
 
 use super::super::{ENTRIES_MAX, PeerError, Peers, Replicated};
 
@@ -62,15 +62,8 @@ impl Net {
         let name = self.names[number].clone();
         let link = Arc::new(Link { net: self.clone(), own: name.clone() });
         let data = Replicated::new(self.seams.clone(), link, entries_max);
-        let node = Node {
-            family: "carts",
-            id: name.clone(),
-            seams: self.seams.clone(),
-            tasks: Tasks::new(),
-            metrics: Metrics::new(&name).unwrap(),
-            readiness: Readiness::starting(),
-            secret: Secret::new("0123456789abcdef").unwrap(),
-        };
+        let secret = Secret::new("0123456789abcdef").unwrap();
+        let node = Node::assemble("carts", &name, self.seams.clone(), secret).unwrap();
         self.state.lock().unwrap().up.insert(name.clone(), data.clone());
         Running { name, data, node }
     }
