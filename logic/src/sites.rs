@@ -16,6 +16,15 @@ impl App {
         self.home_site.clone().filter(|_| !at_home.any_ready())
     }
 
+    /// The same for operations without an answer of their own for it: not executed, at once instead of after the caller's
+    /// patience.
+    pub(crate) fn home_reachable<R>(&self, at_home: &Client) -> Result<(), CallError<R>> {
+        match self.cut_off_from(at_home) {
+            Some(site) => Err(CallError::NotExecuted(format!("the home site {site} cannot be reached"))),
+            None => Ok(()),
+        }
+    }
+
     /// Logs in where the accounts are, and makes the session known at this site.
     pub(crate) async fn log_in(&self, login: Login) -> Outcome<Login> {
         let cut_off =

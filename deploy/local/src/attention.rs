@@ -234,7 +234,10 @@ struct Logic {
 impl Logic {
     async fn connect(dir: &Path) -> anyhow::Result<Self> {
         let status = control::nodes(dir).await?;
+        // Of the home site, where orders are: nodes of another one could be cut off from it.
+        let home = status.nodes.iter().find(|node| node.family == Family::Orders).map(|node| node.site.clone());
         let logic = status.nodes.into_iter().filter(|node| node.family == Family::Logic);
+        let logic = logic.filter(|node| home.as_ref().is_none_or(|home| node.site == *home));
         let addresses: Vec<_> = logic.map(|node| node.address).collect();
         let discovery: Discovery = format!("static://{}", addresses.join(",")).parse()?;
         let path = DataDir(dir.to_owned()).secret();

@@ -28,8 +28,9 @@ pub struct Options {
     #[arg(long, env = "TRESTLE_STORE", value_name = "URI", required_unless_present = "copy_of")]
     pub store: Option<StoreUri>,
     /// Keeps nothing and serves reads from a copy of what these nodes have, the catalogue nodes of the home site:
-    /// static://host:port,... or dns://name:port or file:///path.json. Stock is changed there only.
-    #[arg(long, env = "TRESTLE_COPY_OF", value_name = "DISCOVERY_URI", conflicts_with_all = ["store", "products"])]
+    /// static://host:port,... or dns://name:port or file:///path.json. Stock is changed there only, and --store and
+    /// --products are not looked at.
+    #[arg(long, env = "TRESTLE_COPY_OF", value_name = "DISCOVERY_URI")]
     pub copy_of: Option<Discovery>,
     /// Pause between two readings of the copy, in seconds from 1 to 3600. While the home site cannot be reached the last
     /// copy is served, however old it is.

@@ -12,7 +12,7 @@ use contract::{
     cart::Cart,
     replication::{Asker, OtherView},
 };
-use runtime::{ManualClock, Metrics, Node, Readiness, Seams, Secret, SeededRandom, Tasks};
+use runtime::{ManualClock, Node, Seams, Secret, SeededRandom};
 
 use super::super::{ENTRIES_MAX, PeerError, Peers, Replicated, Setup};
 use crate::ring::Member;
@@ -85,15 +85,8 @@ impl Net {
         let setup = Setup { own: own.clone(), entries_max, sharing: self.sharing, ..Setup::new(None, &name) };
         let link = Arc::new(Link { net: self.clone(), own, start });
         let data = Replicated::new(self.seams.clone(), link, &setup);
-        let node = Node {
-            family: "carts",
-            id: name.clone(),
-            seams: self.seams.clone(),
-            tasks: Tasks::new(),
-            metrics: Metrics::new(&name).unwrap(),
-            readiness: Readiness::starting(),
-            secret: Secret::new("0123456789abcdef").unwrap(),
-        };
+        let secret = Secret::new("0123456789abcdef").unwrap();
+        let node = Node::assemble("carts", &name, self.seams.clone(), secret).unwrap();
         let mut state = self.state.lock().unwrap();
         state.starts += 1;
         state.up.insert(name.clone(), (start, data.clone()));
