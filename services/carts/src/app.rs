@@ -27,7 +27,7 @@ pub struct Options {
     /// Where carts are kept: memory://, which the nodes of the family share by merge, or a Redis that they share:
     /// redis://:password@host:port/0, redis+sentinel://host:port,host:port/service or redis+cluster://host:port,host:port;
     /// with ?wait=N&wait_ms=M a write waits for N replicas.
-    #[arg(long, env = "TRESTLE_STORE", default_value = "memory://", value_name = "URI")]
+    #[arg(long, env = "TRESTLE_CARTS", default_value = "memory://", value_name = "URI")]
     pub store: StoreUri,
     /// All nodes of this family, this one included: static://host:port,... or dns://name:port or file:///path.json.
     /// Without it the node is alone, and its end loses the carts.

@@ -96,11 +96,7 @@ impl App {
         Self::new(Arc::new(accounts), sessions, lives, node.seams.clone())
     }
 
-    async fn open_sessions(
-        node: &Node,
-        options: &Options,
-        own_address: &str,
-    ) -> anyhow::Result<Arc<dyn SessionStore>> {
+    async fn open_sessions(node: &Node, options: &Options, own_address: &str) -> anyhow::Result<Arc<dyn SessionStore>> {
         match &options.sessions {
             StoreUri::Memory => {}
             StoreUri::Redis(uri) => {

@@ -13,10 +13,10 @@ mod sql;
 mod sqlite;
 mod uri;
 
+pub use self::redis::{RedisMap, RedisUri};
 pub use database::{Database, Link, Migrations, Record};
 pub use error::StoreError;
 pub use postgres::PostgresServer;
-pub use self::redis::{RedisMap, RedisUri};
 pub use replicated::Replicated;
 pub use sql::{Sql, Value, sql};
 

@@ -16,9 +16,9 @@ use std::{
 
 use rustix::process::Signal;
 
+use crate::{server::Server, slot::Slot};
 use install::Install;
 pub use proxy::CommitProxy;
-use crate::{server::Server, slot::Slot};
 
 /// Apart from the ports of Redis and of shops.
 const PORTS: std::ops::Range<u16> = 10_000..12_000;

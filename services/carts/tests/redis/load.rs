@@ -62,9 +62,7 @@ impl Load {
     /// Waits until so many more operations were acknowledged.
     pub(crate) fn until_more(&self, count: u64) {
         let so_far = self.figures.acknowledged.load(Ordering::Relaxed);
-        until("operations are acknowledged", || {
-            self.figures.acknowledged.load(Ordering::Relaxed) >= so_far + count
-        });
+        until("operations are acknowledged", || self.figures.acknowledged.load(Ordering::Relaxed) >= so_far + count);
     }
 
     /// Ends it and looks for everything that was acknowledged.

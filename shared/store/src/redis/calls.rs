@@ -87,7 +87,9 @@ pub(super) enum Swapped {
 impl Calls {
     pub(super) fn new(node: &Node, uri: RedisUri) -> Self {
         let meter = node.metrics.meter();
-        let meetings = meter.u64_counter("trestle_redis_meetings").with_description("changes made again, because the value was changed meanwhile");
+        let meetings = meter
+            .u64_counter("trestle_redis_meetings")
+            .with_description("changes made again, because the value was changed meanwhile");
         let failures = meter.u64_counter("trestle_redis_failures").with_description("tries that failed, by kind");
         Self {
             links: Links::new(uri.login.clone(), uri.wait),
@@ -231,9 +233,8 @@ impl Calls {
     ) -> Result<Vec<Value>, Failure> {
         let linked = timeout_at(until, self.links.get(address, wanted)).await;
         let linked = linked.map_err(|_| Failure::Elsewhere(format!("{address}: no connection in time")))?;
-        let mut link = linked.map_err(|why| {
-            if why.may_pass { Failure::Elsewhere(why.reason) } else { Failure::No(why.reason) }
-        })?;
+        let mut link = linked
+            .map_err(|why| if why.may_pass { Failure::Elsewhere(why.reason) } else { Failure::No(why.reason) })?;
         let mut pipeline = Pipeline::new();
         if asking {
             pipeline.cmd("ASKING");

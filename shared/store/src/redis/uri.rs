@@ -172,7 +172,10 @@ mod tests {
             ("redis://127.0.0.1:6379", "redis://127.0.0.1:6379/0"),
             ("redis://:s3cret@db:6379/3", "redis://:***@db:6379/3"),
             ("redis://shop:s3%40cret@[::1]:6379/0?wait=1", "redis://shop:***@[::1]:6379/0?wait=1&wait_ms=300"),
-            ("redis+sentinel://:s3cret@a:1,b:2/shop?wait=2&wait_ms=50", "redis+sentinel://:***@a:1,b:2/shop?wait=2&wait_ms=50"),
+            (
+                "redis+sentinel://:s3cret@a:1,b:2/shop?wait=2&wait_ms=50",
+                "redis+sentinel://:***@a:1,b:2/shop?wait=2&wait_ms=50",
+            ),
             ("redis+cluster://a:1,b:2,c:3", "redis+cluster://a:1,b:2,c:3"),
         ] {
             let read: RedisUri = uri.parse().unwrap();

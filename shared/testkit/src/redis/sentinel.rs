@@ -27,7 +27,7 @@ impl SentinelSet {
         let port = master.port().to_string();
         let follow = ["--appendonly", "yes", "--replicaof", &format!("127.0.0.1 {port}")];
         let servers: Vec<Redis> = std::iter::once(master).chain((0..replicas).map(|_| Redis::with(&follow))).collect();
-        until("replicas have copied", || servers[1..].iter().all(|replica| is_copy(replica)));
+        until("replicas have copied", || servers[1..].iter().all(is_copy));
         let sentinels = (0..3).map(|_| sentinel(&port)).collect();
         let set = Self { servers, sentinels };
         until("Sentinels know everybody", || {
