@@ -1,4 +1,5 @@
 //! The conformance suites on every back end.
+#![expect(clippy::unwrap_used, reason = "a test, also in its helpers")]
 
 use std::sync::Arc;
 

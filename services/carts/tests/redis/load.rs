@@ -86,7 +86,7 @@ async fn write(client: Arc<Client>, figures: Arc<Figures>, writer: u128) -> Ackn
             break;
         }
         let group = number / (CARTS * OPS_PER_CART);
-        let (cart, key) = (cart(writer << 96 | group << 32 | number % CARTS), number.to_string());
+        let (cart, key) = (cart((writer << 96) | (group << 32) | (number % CARTS)), number.to_string());
         let count = match client.add(cart, &key).await {
             Ok(()) => {
                 acknowledged.entry(cart).or_default().insert(OpId::new(cart, &key));

@@ -47,14 +47,14 @@ pub(super) struct Links {
 
 struct Server {
     address: String,
-    reader: Place,
-    writers: Vec<Place>,
+    reader: Seat,
+    writers: Vec<Seat>,
     next: AtomicUsize,
 }
 
-/// A place for one connection.
+/// Where one connection is.
 #[derive(Default)]
-struct Place(tokio::sync::Mutex<State>);
+struct Seat(tokio::sync::Mutex<State>);
 
 #[derive(Default)]
 struct State {
@@ -90,7 +90,7 @@ impl Links {
         let server = self.server(address);
         let writer =
             (wanted == For::Writing).then(|| server.next.fetch_add(1, Ordering::Relaxed) % server.writers.len());
-        let mut state = server.place(writer).0.lock().await;
+        let mut state = server.seat(writer).0.lock().await;
         if state.connection.is_none() {
             if let Some((at, why)) = &state.failed
                 && at.elapsed() < REST
@@ -126,8 +126,8 @@ impl Links {
         let made = || {
             Arc::new(Server {
                 address: address.to_owned(),
-                reader: Place::default(),
-                writers: (0..writers).map(|_| Place::default()).collect(),
+                reader: Seat::default(),
+                writers: (0..writers).map(|_| Seat::default()).collect(),
                 next: AtomicUsize::new(0),
             })
         };
@@ -159,7 +159,7 @@ fn unlinked(address: &str, reason: &str) -> Unlinked {
 }
 
 impl Server {
-    fn place(&self, writer: Option<usize>) -> &Place {
+    fn seat(&self, writer: Option<usize>) -> &Seat {
         writer.map_or(&self.reader, |writer| &self.writers[writer])
     }
 }
@@ -168,7 +168,7 @@ impl Link {
     /// No answer came on this connection: nobody is given it any more. A server that hangs keeps its connections open, so
     /// without this a caller would wait for it again and again, though another one is the master by now.
     pub(super) async fn is_broken(&self) {
-        let mut state = self.server.place(self.writer).0.lock().await;
+        let mut state = self.server.seat(self.writer).0.lock().await;
         if state.made == self.made {
             state.connection = None;
         }

@@ -65,7 +65,7 @@ impl View {
     /// Asks around. `known` is the view so far, which stands if nobody answers.
     pub(super) async fn learn(uri: &RedisUri, known: &Self) -> Result<Self, String> {
         let all = |epoch, address: &str| Claim { epoch, slots: (0, SLOTS - 1), address: address.to_owned() };
-        let (mut claims, nodes) = match &uri.place {
+        let told = match &uri.place {
             Place::Server(address) => (vec![all(0, address)], BTreeSet::new()),
             Place::Sentinel { sentinels, service } => {
                 let asked = sentinels.iter().map(async |sentinel| {
@@ -79,9 +79,13 @@ impl View {
                 most(asked.into_iter().map(|node| ask_node(node, &uri.login)).collect()).await?
             }
         };
+        Ok(Self::of(known.number + 1, told))
+    }
+
+    fn of(number: u64, (mut claims, nodes): Told) -> Self {
         claims.sort_unstable_by(|one, other| other.cmp(one));
         claims.dedup();
-        Ok(Self { number: known.number + 1, claims, nodes })
+        Self { number, claims, nodes }
     }
 }
 
@@ -202,9 +206,7 @@ mod tests {
         let before = [line("10.0.0.1:7", "master", 1, "0-100 200 [5->-x]"), line("10.0.0.2:7", "slave", 1, "")];
         let after = [line("10.0.0.1:7", "master,fail", 1, "0-100"), line(":7", "myself,master", 4, "0-100 200")];
         for told in [[&before[..], &after[..]].concat(), [&after[..], &before[..]].concat()] {
-            let (mut claims, nodes) = read(&told);
-            claims.sort_unstable_by(|one, other| other.cmp(one));
-            let view = View { number: 1, claims, nodes };
+            let view = View::of(1, read(&told));
             assert_eq!((view.master(5), view.master(200)), (Some("10.0.0.9:7"), Some("10.0.0.9:7")));
             assert_eq!((view.master(101), view.masters()), (None, BTreeSet::from(["10.0.0.9:7"])));
             assert_eq!(view.nodes.len(), 3);
