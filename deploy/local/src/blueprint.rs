@@ -5,6 +5,8 @@ use std::path::Path;
 use contract::Family;
 use serde::Deserialize;
 
+use crate::sharing::{Choice, Sharings};
+
 /// Most nodes of one family on one machine. Every payments node needs at least one of the 50 permits, and the public
 /// ports of 16 frontends still fit below the provider's.
 pub(crate) const COUNT_MAX: u32 = 16;
@@ -21,12 +23,24 @@ pub(crate) struct Blueprint {
     orders: u32,
     payments: u32,
     provider: u32,
+    sharing: Sharings,
 }
 
 impl Default for Blueprint {
     /// Two of each, so that any node can be killed; the third party is one.
     fn default() -> Self {
-        Self { frontend: 2, logic: 2, sessions: 2, carts: 2, catalogue: 2, orders: 2, payments: 2, provider: 1 }
+        let sharing = Sharings::default();
+        Self {
+            frontend: 2,
+            logic: 2,
+            sessions: 2,
+            carts: 2,
+            catalogue: 2,
+            orders: 2,
+            payments: 2,
+            provider: 1,
+            sharing,
+        }
     }
 }
 
@@ -51,6 +65,16 @@ impl Blueprint {
             }
         }
         Ok(blueprint)
+    }
+
+    /// The same with what the command line says about sharing.
+    pub(crate) fn with_sharing(self, choices: &[Choice]) -> Self {
+        Self { sharing: self.sharing.or_else(choices), ..self }
+    }
+
+    /// How data sets are shared.
+    pub(crate) const fn sharing(&self) -> Sharings {
+        self.sharing
     }
 
     /// Nodes of a family.
@@ -87,6 +111,8 @@ mod tests {
             (r#"{"provider": 2}"#, "\"provider\": 2 is not possible; exactly 1"),
             (r#"{"logic": -1}"#, "integer `-1`"),
             (r#"{"cart": 1}"#, "unknown field `cart`, expected one of `frontend`, `logic`"),
+            (r#"{"sharing": {"orders": "nothing"}}"#, "sharing of orders cannot be set"),
+            (r#"{"sharing": {"carts": "most"}}"#, "\"most\" is no sharing strategy"),
             (r#"{"logic": 1, "logic": 2}"#, "duplicate field `logic`"),
             ("2", "expected a JSON object"),
             ("", "expected a JSON object"),

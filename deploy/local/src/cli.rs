@@ -11,6 +11,7 @@ use crate::{
     database::{self, DATABASE_ENV, Hidden},
     plan::LAST_PORT_OFFSET,
     roles::Role,
+    sharing::Choice,
     up,
 };
 
@@ -83,9 +84,15 @@ pub(crate) struct UpOptions {
     pub(crate) port: u16,
     #[command(flatten)]
     pub(crate) data: DataOption,
-    /// JSON file with the number of nodes of each family, 1 to 16 [default: 2 of each], for example {"logic": 4}.
+    /// JSON file with the number of nodes of each family, 1 to 16 [default: 2 of each], for example {"logic": 4}, and
+    /// how carts and sessions are shared: {"sharing": {"carts": "something(2)"}}.
     #[arg(long, value_name = "FILE")]
     pub(crate) blueprint: Option<PathBuf>,
+    /// How carts or sessions are shared by their nodes: carts=something(2), sessions=nothing, ... with nothing, something(N)
+    /// for N copies, or everything; may be given again. Wins over "sharing" of the blueprint [default: something(3) for
+    /// carts, everything for sessions].
+    #[arg(long, value_name = "DATA=STRATEGY")]
+    pub(crate) sharing: Vec<Choice>,
     /// Database for accounts, stock, orders and charges: postgres://user:password@host:5432/name, which must exist
     /// [default: SQLite files in the data folder]. Prefer the variable: `trestle` takes a password out of its arguments
     /// as soon as it runs, but your shell may have kept it.
@@ -168,6 +175,8 @@ mod tests {
         assert!(cli.command.is_none() && cli.up.port == 9000);
         let cli = Cli::try_parse_from(["trestle", "up", "--data", "/x"]).unwrap();
         assert!(matches!(cli.command, Some(Command::Up(up)) if up.data.dir == Path::new("/x") && up.port == 8080));
+        let refused = Cli::try_parse_from(["trestle", "up", "--sharing", "orders=nothing"]).unwrap_err().to_string();
+        assert!(refused.contains("--sharing") && refused.contains("sharing of orders"), "{refused}");
         for port in ["0", "65517", "x"] {
             assert!(Cli::try_parse_from(["trestle", "--port", port]).unwrap_err().to_string().contains("--port"));
         }

@@ -11,6 +11,7 @@ mod database;
 mod output;
 mod plan;
 mod roles;
+mod sharing;
 mod supervisor;
 mod up;
 

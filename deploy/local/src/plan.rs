@@ -114,7 +114,8 @@ pub(crate) fn plan(
             places.push(NodePlan { family, id, address, ops_address, args: Vec::new(), env });
         }
     }
-    let args: Vec<_> = places.iter().map(|place| arguments(place, &places, dir)).collect();
+    let sharing = |place: &NodePlan| blueprint.sharing().arguments(place.family);
+    let args: Vec<_> = places.iter().map(|place| [arguments(place, &places, dir), sharing(place)].concat()).collect();
     places.into_iter().zip(args).map(|(place, args)| NodePlan { args, ..place }).collect()
 }
 
@@ -273,6 +274,16 @@ mod tests {
         assert_eq!(option(node(&nodes, "carts-1"), "--store"), "memory://");
         assert_eq!(option(node(&nodes, "sessions-1"), "--sessions"), "memory://");
         assert!(planned(&blueprint, 2).iter().all(|node| node.env.is_none()), "files are no secret");
+    }
+
+    #[test]
+    fn nodes_are_told_how_to_share_if_that_was_chosen() {
+        let nodes = planned(&Blueprint::default(), 2);
+        assert!(!nodes.iter().any(|node| node.args.iter().any(|arg| arg == "--sharing")));
+        let chosen = Blueprint::default().with_sharing(&["carts=something(2)".parse().unwrap()]);
+        let nodes = planned(&chosen, 2);
+        assert_eq!(option(node(&nodes, "carts-2"), "--sharing"), "something(2)");
+        assert_eq!(nodes.iter().filter(|node| node.args.iter().any(|arg| arg == "--sharing")).count(), 2);
     }
 
     #[test]

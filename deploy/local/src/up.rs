@@ -28,7 +28,7 @@ const WAITING_FOR_EVERY: Duration = Duration::from_secs(5);
 pub(crate) async fn run(options: UpOptions) -> anyhow::Result<()> {
     let mut signals = Signals::new().context("cannot listen to signals")?;
     let began = Instant::now();
-    let blueprint = Blueprint::read(options.blueprint.as_deref())?;
+    let blueprint = Blueprint::read(options.blueprint.as_deref())?.with_sharing(&options.sharing);
     let database = Database::read(options.database.as_ref())?;
     let public = PublicPorts::new(options.port, blueprint.count(contract::Family::Frontend));
     let dir = checks::data_dir(&options.data.dir)?;

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use ::store::{
-    Replicated, StoreUri,
-    replicated::SharingOptions,
-};
+use ::store::{Replicated, StoreUri, replicated::SharingOptions};
 use clap::Args;
 use contract::{CallError, PrincipalId, SessionId, Sharing, session::Session};
 use rpc::{HttpTransport, Ops};

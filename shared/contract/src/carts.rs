@@ -239,7 +239,8 @@ pub struct Page {
 impl Operation for Page {
     const NAME: &'static str = "carts.page";
     const FAMILY: Family = Family::Carts;
-    const WHY: &'static str = "a read, by a node that refills or found a difference; each cart with when it was last touched";
+    const WHY: &'static str =
+        "a read, by a node that refills or found a difference; each cart with when it was last touched";
     type Reply = Vec<(CartId, Cart, i64)>;
     type Refusal = OtherView;
     type Retry = AtLeastOnce;

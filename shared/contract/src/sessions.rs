@@ -219,7 +219,8 @@ pub struct Page {
 impl Operation for Page {
     const NAME: &'static str = "sessions.page";
     const FAMILY: Family = Family::Sessions;
-    const WHY: &'static str = "a read, by a node that refills or found a difference; each session with when it was last touched";
+    const WHY: &'static str =
+        "a read, by a node that refills or found a difference; each session with when it was last touched";
     type Reply = Vec<(SessionId, Session, i64)>;
     type Refusal = OtherView;
     type Retry = AtLeastOnce;

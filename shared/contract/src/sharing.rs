@@ -43,7 +43,9 @@ pub enum Sharing {
 
 /// Text that is no sharing strategy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is no sharing strategy; write nothing, something(N) with N copies from 1 to {COPIES_MAX}, or everything")]
+#[error(
+    "\"{0}\" is no sharing strategy; write nothing, something(N) with N copies from 1 to {COPIES_MAX}, or everything"
+)]
 pub struct UnknownSharing(String);
 
 impl Sharing {
@@ -99,7 +101,9 @@ mod tests {
             assert_eq!((text.parse(), sharing.to_string().as_str()), (Ok(sharing), text));
             assert_eq!(sharing.copies(5), copies_of_5);
         }
-        for bad in ["", "something", "something()", "something(0)", "something(17)", "something(-1)", "Everything", "all"] {
+        for bad in
+            ["", "something", "something()", "something(0)", "something(17)", "something(-1)", "Everything", "all"]
+        {
             let error = bad.parse::<Sharing>().unwrap_err().to_string();
             assert!(error.contains(&format!("\"{bad}\"")) && error.contains("something(N)"), "{error}");
         }

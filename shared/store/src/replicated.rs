@@ -69,12 +69,12 @@ use contract::{
 use rpc::{Discovery, Transport};
 use runtime::{Node, Seams};
 
+use self::state::{State, bounded, without_times};
 pub use self::{
     join::Join,
     options::{Remote, RemoteError, Setup, SharingOptions},
     peers::{PeerError, Peers, RpcPeers},
 };
-use self::state::{State, bounded, without_times};
 
 /// How long a write or a read waits for a peer before it suspects it.
 pub const ACK_WITHIN: Duration = Duration::from_millis(300);

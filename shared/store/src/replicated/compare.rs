@@ -21,8 +21,8 @@ use super::{
     entries::GROUP,
     keeper::BATCH_WITHIN,
     peers::within,
-    state::{State, bounded},
     state::Copied,
+    state::{State, bounded},
 };
 
 /// How often digests are compared.

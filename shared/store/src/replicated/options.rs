@@ -104,7 +104,10 @@ impl SharingOptions {
         let mut sites: Vec<_> = self.remote.iter().map(|remote| &remote.site).chain([&self.site]).collect();
         sites.sort();
         if let Some(twice) = sites.windows(2).find(|pair| pair[0] == pair[1]) {
-            anyhow::bail!("--remote {}=...: that site is named twice; --site and --remote are different sites", twice[0]);
+            anyhow::bail!(
+                "--remote {}=...: that site is named twice; --site and --remote are different sites",
+                twice[0]
+            );
         }
         let name = self.advertise.clone().unwrap_or_else(|| listening_at.to_owned());
         if let Some(Discovery::Static(list)) = &self.peers
@@ -142,7 +145,10 @@ mod tests {
     #[test]
     fn options_become_a_set_up() {
         let setup = options(&[]).unwrap().setup("a:1", Sharing::Something(3)).unwrap();
-        assert_eq!((setup.own.name.as_str(), setup.sharing, setup.horizon_ms), ("a:1", Sharing::Something(3), 24 * HOUR_MS));
+        assert_eq!(
+            (setup.own.name.as_str(), setup.sharing, setup.horizon_ms),
+            ("a:1", Sharing::Something(3), 24 * HOUR_MS)
+        );
         let all = ["--sharing", "something(2)", "--site", "seattle", "--remote", "london=static://b:1,c:1"];
         let more = ["--remote", "paris=dns://carts.paris:7000", "--advertise", "a:2", "--horizon", "1"];
         let setup = options(&[&all[..], &more].concat()).unwrap().setup("a:1", Sharing::Everything).unwrap();

@@ -3,7 +3,10 @@
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use contract::{CallError, NoKey, Operation, Strategy, replication::{Asker, OtherView}};
+use contract::{
+    CallError, NoKey, Operation, Strategy,
+    replication::{Asker, OtherView},
+};
 use futures_util::future::join_all;
 use rpc::{Client, Discovery, Transport};
 use runtime::Node;
@@ -42,8 +45,13 @@ pub trait Peers<V: Join>: fmt::Debug + Send + Sync + 'static {
     /// Asks for one entry.
     async fn fetch(&self, peer: &str, view: u64, key: &V::Key) -> Result<Option<V>, PeerError>;
     /// Asks for the entries that we are to hold, of these virtual nodes or all, after a key; an empty page is the end.
-    async fn page(&self, peer: &str, view: u64, vnodes: &[u16], after: Option<V::Key>)
-    -> Result<Vec<Copied<V>>, PeerError>;
+    async fn page(
+        &self,
+        peer: &str,
+        view: u64,
+        vnodes: &[u16],
+        after: Option<V::Key>,
+    ) -> Result<Vec<Copied<V>>, PeerError>;
     /// Asks for digests of what both are to hold: of the virtual nodes in these groups, or of all groups.
     async fn digest(&self, peer: &str, view: u64, groups: &[u8]) -> Result<Vec<u64>, PeerError>;
 }

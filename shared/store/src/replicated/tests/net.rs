@@ -7,7 +7,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use contract::{CallError, CartId, Sharing, cart::Cart, replication::{Asker, OtherView}};
+use contract::{
+    CallError, CartId, Sharing,
+    cart::Cart,
+    replication::{Asker, OtherView},
+};
 use runtime::{ManualClock, Metrics, Node, Readiness, Seams, Secret, SeededRandom, Tasks};
 
 use super::super::{ENTRIES_MAX, PeerError, Peers, Replicated, Setup};

@@ -31,8 +31,7 @@ async fn what_some_primaries_only_have_is_with_all_after_one_round() {
         let net = Net::of(1, vec![""; nodes], sharing);
         let nodes = listening(&net, nodes);
         for cart in 0..200 {
-            let holders: Vec<_> =
-                nodes.iter().filter(|running| running.data.lock().is_ours(&cart_id(cart))).collect();
+            let holders: Vec<_> = nodes.iter().filter(|running| running.data.lock().is_ours(&cart_id(cart))).collect();
             // As a node does that dies while it sends; and two of them the same cart.
             slip_in(&holders[0].data, cart, "first");
             if cart % 3 == 0 {
