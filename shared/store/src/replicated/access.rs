@@ -48,9 +48,17 @@ impl<V: Join> Replicated<V> {
     /// Asks the holders for their copies and joins them with ours, if we have one. Copies of primaries that differ from
     /// that are repaired: we take the whole for a while, as one that is to be handed over.
     async fn fetch(&self, key: &V::Key, mut holders: Holders) -> Result<Option<V>, OtherView> {
-        let (mut copies, mut wave) = (Vec::new(), holders.wave());
-        let mut is_last_resort = false;
-        while !wave.is_empty() {
+        let (mut copies, mut is_last_resort) = (Vec::new(), false);
+        loop {
+            let mut wave = holders.wave();
+            // Before we say that there is nothing we ask even those who were silent: a false suspicion may cost time.
+            if wave.is_empty() && !is_last_resort && copies.iter().all(|(_, copy): &(_, Option<V>)| copy.is_none()) {
+                is_last_resort = true;
+                wave = holders.passed_over();
+            }
+            if wave.is_empty() {
+                break;
+            }
             let asked = wave.iter().map(async |peer| {
                 let copy = within(ACK_WITHIN, self.0.peers.fetch(peer, holders.view, key)).await;
                 self.lock().heard(peer, &copy);
@@ -66,12 +74,6 @@ impl<V: Join> Replicated<V> {
                     Err(PeerError::OtherView(view)) => return Err(OtherView { view }),
                     Err(error) => tracing::debug!(peer, %error, "a read goes on without this peer"),
                 }
-            }
-            wave = holders.wave();
-            // Before we say that there is nothing we ask even those who were silent: a false suspicion may cost time.
-            if wave.is_empty() && !is_last_resort && copies.iter().all(|(_, copy)| copy.is_none()) {
-                is_last_resort = true;
-                wave = holders.passed_over();
             }
         }
         let mut state = self.lock();

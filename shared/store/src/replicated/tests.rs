@@ -1,5 +1,6 @@
 //! The promise under deaths, hangs and bad networks, in one process under a paused clock. Each seed is one history.
 
+mod chaos;
 mod faults;
 mod histories;
 mod net;

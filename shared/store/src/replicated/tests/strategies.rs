@@ -132,8 +132,8 @@ async fn a_hung_primary_costs_one_write_and_one_read_their_patience() {
         add(asked, cart, "more").await;
         slow += usize::from(started.elapsed() >= ACK_WITHIN);
     }
-    // The background asks it every 250 ms and finds it silent each time.
-    assert!((1..=2).contains(&slow), "{slow} of {KEYS} waited");
+    // It is trusted again each time it asks for digests itself: every 2 s, of the 8 that this takes.
+    assert!((1..=6).contains(&slow), "{slow} of {KEYS} waited");
 }
 
 #[tokio::test(start_paused = true)]
@@ -206,8 +206,8 @@ async fn a_node_that_joins_has_its_share_before_it_serves_and_the_others_let_it_
 
 #[tokio::test(start_paused = true)]
 async fn who_knows_other_members_is_told_so_and_finds_out() {
-    let net = Net::of(7, vec![""; 3], Sharing::Nothing);
-    let nodes: Vec<_> = (0..3).map(|number| net.listen(number)).collect();
+    let net = Net::of(7, vec![""; 4], Sharing::Nothing);
+    let nodes: Vec<_> = (0..4).map(|number| net.listen(number)).collect();
     fill(&net, &nodes).await;
     let view = nodes[0].data.lock().ring.view();
     let stranger = Asker { member: nodes[1].name.clone(), view: view + 1 };
@@ -215,17 +215,19 @@ async fn who_knows_other_members_is_told_so_and_finds_out() {
     assert_eq!(nodes[0].data.copy_of(&stranger, &cart_id(1)), told);
     assert_eq!(nodes[0].data.page_for(&stranger, &[], None), Err(CallError::Refused(OtherView { view })));
     assert_eq!(nodes[0].data.digest_for(&stranger, &[]), Err(CallError::Refused(OtherView { view })));
-    // One node looks at the list later than the others. It does not say that a cart is empty which lies where it does
-    // not know it; it looks again.
-    net.set_members(2, &[0, 1]);
-    until(|| true).await;
-    for running in &nodes[..2] {
+    // The first looks at the list later than the others. It does not say that a cart is empty because those whom it takes
+    // for its holders are asked by a view that is not theirs; it looks again.
+    net.set_members(3, &[1, 2]);
+    let is_there = |cart: &u64| nodes[1..3].iter().any(|running| has(&running.data, *cart, "piece"));
+    let carts: Vec<u64> = (0..KEYS).filter(is_there).collect();
+    for running in &nodes[1..3] {
         running.data.repair().await;
     }
-    let asked = &nodes[2].data;
-    for cart in (0..KEYS).filter(|cart| nodes[..2].iter().any(|running| has(&running.data, *cart, "piece"))) {
-        assert!(sees(asked, cart, "piece").await);
+    assert!(carts.len() > 100 && nodes[0].data.lock().peers.len() == 3);
+    for cart in carts {
+        assert!(sees(&nodes[0].data, cart, "piece").await);
     }
+    assert_eq!(nodes[0].data.lock().peers.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -234,13 +236,16 @@ async fn a_caller_who_hung_up_on_a_node_that_is_no_holder_still_has_its_write() 
     let nodes = net.start_all().await;
     let cart = (0..).find(|cart| !nodes[0].data.lock().is_ours(&cart_id(*cart))).unwrap();
     let holder = nodes.iter().find(|running| running.data.lock().is_ours(&cart_id(cart))).unwrap();
-    net.lose(1_000);
+    let sending = async {
+        while nodes[0].data.hints() == 0 {
+            net.pause(1).await;
+        }
+    };
     tokio::select! {
-        () = add(&nodes[0].data, cart, "piece") => panic!("nothing arrives"),
-        () = sleep(ACK_WITHIN * 2 + Duration::from_millis(20)) => {}
+        () = add(&nodes[0].data, cart, "piece") => panic!("it is still sending"),
+        () = sending => {}
     }
     assert!(has(&nodes[0].data, cart, "piece") && !has(&holder.data, cart, "piece"));
-    net.lose(0);
     until(|| is_clean(&nodes[0]) && nodes[0].data.hints() == 0).await;
     assert!(has(&holder.data, cart, "piece") && !has(&nodes[0].data, cart, "piece"));
 }
