@@ -33,7 +33,7 @@ proptest! {
         let known = decode(known);
         let now = joined(ours, &known, &decode(news));
         let delta = now.delta(&known);
-        prop_assert_eq!(joined(ours, &known, &delta), now.clone());
+        prop_assert_eq!(&joined(ours, &known, &delta), &now);
         let elsewhere = joined(ours, &decode(elsewhere), &known);
         prop_assert_eq!(joined(ours, &elsewhere, &delta), joined(ours, &elsewhere, &now));
     }
