@@ -157,14 +157,16 @@ impl Cart {
         delta
     }
 
-    /// Forgets the epochs before this one if it began longer than `horizon_ms` ago: no replica that has not heard of their
-    /// end may merge any more. Returns whether anything was forgotten.
-    pub fn forget(&mut self, now_ms: i64, horizon_ms: i64) -> bool {
-        let is_due = self.floor < self.epoch && now_ms.saturating_sub(self.epoch_began_ms) > horizon_ms;
-        if is_due {
-            self.forget_below(self.epoch);
-        }
-        is_due
+    /// Whether epochs before this one are remembered that have been over for longer than `horizon_ms`: no replica that has
+    /// not heard of their end may merge any more.
+    #[must_use]
+    pub const fn has_to_forget(&self, now_ms: i64, horizon_ms: i64) -> bool {
+        self.floor < self.epoch && now_ms.saturating_sub(self.epoch_began_ms) > horizon_ms
+    }
+
+    /// Forgets the epochs before this one.
+    pub fn forget(&mut self) {
+        self.forget_below(self.epoch);
     }
 
     /// Pieces of a product: the largest live `Set` plus all live `Add`s, at most [`QUANTITY_MAX`] (CART-6).

@@ -10,10 +10,11 @@
 //! fewer deaths than copies lose nothing, if they leave time for one round of repair between a false suspicion and them.
 //!
 //! - *Write* (`access.rs`). Any node takes a request. It needs the value so far: its own if it is a primary, else it asks
-//!   the holders. It applies the change under a short lock and sends the whole new value to the primaries at once, and
-//!   for each that does not answer to the next member in order. Whole values and not deltas: any one message then repairs
-//!   all earlier losses of that key. A repeat is sent again even if it changed nothing, because its first attempt may
-//!   have been the one that was lost. It answers when enough have it, or nobody is left.
+//!   the holders. It applies the change under a short lock and sends it to the primaries at once, and for each that does
+//!   not answer to the next member in order. Whoever has acknowledged all earlier changes of the key gets the difference;
+//!   anybody else, and every repeat, the whole value, which repairs all earlier losses of that key. A repeat is sent again
+//!   even if it changed nothing, because its first attempt may have been the one that was lost. It answers when enough
+//!   have it, or nobody is left.
 //! - *Hand-over* (`state.rs`). A key is *outstanding* at a primary from before it is sent until the primary acknowledged
 //!   it; whatever happens in between, the background task sends it again. A node that holds an entry without being its
 //!   primary keeps it until no primary owes an acknowledgement, and then lets it go. This one rule is the hint of a

@@ -21,6 +21,8 @@ pub(super) struct Entries<V: Join> {
     /// The digests of the [`GROUP`]s of virtual nodes.
     sums: Vec<u64>,
     max: usize,
+    /// Contradictions met in joins: a client used one key for two changes (CART-7).
+    pub(super) contradictions: usize,
 }
 
 /// Virtual nodes of a group, by which digests are compared first.
@@ -36,7 +38,7 @@ pub(super) struct Slot<V> {
 
 impl<V: Join> Entries<V> {
     pub(super) fn new(max: usize) -> Self {
-        Self { slots: BTreeMap::new(), digests: vec![0; VNODES], sums: vec![0; VNODES / GROUP], max }
+        Self { slots: BTreeMap::new(), digests: vec![0; VNODES], sums: vec![0; VNODES / GROUP], max, contradictions: 0 }
     }
 
     pub(super) fn get(&self, key: &V::Key) -> Option<&V> {
@@ -75,12 +77,21 @@ impl<V: Join> Entries<V> {
         };
         slot.touched_ms = slot.touched_ms.max(touched_ms);
         if slot.value != *value {
-            slot.value.merge(value);
+            self.contradictions += slot.value.merge(value);
             let hash = hashed(key, &slot.value);
             let change = std::mem::replace(&mut slot.hash, hash) ^ hash;
             self.redigest(V::vnode(key), change);
         }
         Ok(())
+    }
+
+    /// Lets an entry forget what it may.
+    pub(super) fn forget(&mut self, key: &V::Key) {
+        let Some(slot) = self.slots.get_mut(&(V::vnode(key), Some(key.clone()))) else { return };
+        slot.value.forget();
+        let hash = hashed(key, &slot.value);
+        let change = std::mem::replace(&mut slot.hash, hash) ^ hash;
+        self.redigest(V::vnode(key), change);
     }
 
     pub(super) fn remove(&mut self, key: &V::Key) {

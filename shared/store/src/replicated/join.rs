@@ -37,8 +37,20 @@ pub trait Join: Clone + PartialEq + Serialize + fmt::Debug + Send + Sync + 'stat
 
     /// The virtual node of a key.
     fn vnode(key: &Self::Key) -> u16;
-    /// The join: commutative, associative, idempotent.
-    fn merge(&mut self, other: &Self);
+    /// The join: commutative, associative, idempotent. Returns how much in it contradicted each other, for operators.
+    fn merge(&mut self, other: &Self) -> usize;
+    /// What this value knows that an earlier state of it did not; joined into that state it is this value.
+    fn delta(&self, known: &Self) -> Self {
+        let _ = known;
+        self.clone()
+    }
+    /// Whether it remembers what nobody may bring back any more, who was away for no longer than the horizon.
+    fn has_to_forget(&self, now_ms: i64, horizon_ms: i64) -> bool {
+        let _ = (now_ms, horizon_ms);
+        false
+    }
+    /// Forgets that.
+    fn forget(&mut self) {}
     /// An upper estimate of the entry's size in bytes on the wire; a message has a bound of bytes too.
     fn wire_bytes(&self) -> usize;
     /// Until when it is kept, in Unix milliseconds; nobody misses it after that. `touched_ms` is when it was last seen to
@@ -70,20 +82,33 @@ impl Join for Cart {
         ring::vnode(key.0.as_bytes())
     }
 
-    fn merge(&mut self, other: &Self) {
-        Self::merge(self, other);
+    fn merge(&mut self, other: &Self) -> usize {
+        let reused = Self::merge(self, other);
         // T-10, in test builds only: a plain union, which is a join too.
         if runtime::bug("union-merge") {
             for (sku, entries) in &other.lines {
                 self.lines.entry(sku.clone()).or_default().extend(entries.iter().map(|(op, entry)| (*op, *entry)));
             }
         }
+        reused
+    }
+
+    fn delta(&self, known: &Self) -> Self {
+        Self::delta(self, known)
+    }
+
+    fn has_to_forget(&self, now_ms: i64, horizon_ms: i64) -> bool {
+        Self::has_to_forget(self, now_ms, horizon_ms)
+    }
+
+    fn forget(&mut self) {
+        Self::forget(self);
     }
 
     fn wire_bytes(&self) -> usize {
         // A dot has 32 digits and travels with an epoch or an entry; a sku has up to 40 characters.
         let entries: usize = self.lines.values().map(|entries| 48 + 64 * entries.len()).sum();
-        128 + 64 * self.seen.len() + entries
+        288 + 64 * self.seen.len() + entries
     }
 
     fn kept_until_ms(&self, touched_ms: i64) -> i64 {
@@ -119,8 +144,9 @@ impl Join for Session {
         ring::vnode(key.as_bytes())
     }
 
-    fn merge(&mut self, other: &Self) {
+    fn merge(&mut self, other: &Self) -> usize {
         Self::merge(self, other);
+        0
     }
 
     fn wire_bytes(&self) -> usize {

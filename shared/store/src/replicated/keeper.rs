@@ -161,7 +161,7 @@ impl<V: Join> Replicated<V> {
         let now_ms = self.0.seams.now_ms();
         let mut after = None;
         loop {
-            after = self.lock().sweep(after.as_ref(), SWEEP_STEP, now_ms);
+            after = self.lock().sweep(after.as_ref(), SWEEP_STEP, (now_ms, self.0.horizon_ms));
             if after.is_none() {
                 return;
             }

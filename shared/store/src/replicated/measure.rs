@@ -21,6 +21,9 @@ impl<V: Join> Replicated<V> {
             let peers = all.outstanding().into_iter();
             peers.map(|(peer, keys)| (keys, vec![KeyValue::new("peer", peer)])).collect()
         });
+        self.gauge(metrics, "contradictions", "keys that clients used for two changes, met in joins", move |all| {
+            one(all.lock().entries.contradictions)
+        });
         self.gauge(metrics, "digest_rounds", "rounds of comparing digests since the start", move |all| {
             one(all.0.rounds.load(Ordering::Relaxed))
         });

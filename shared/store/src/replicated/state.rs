@@ -127,10 +127,21 @@ impl<V: Join> State<V> {
         }
     }
 
-    /// Applies a write: from now on it is outstanding at all that are to have it.
-    pub(super) fn write(&mut self, key: &V::Key, value: V, now_ms: i64) -> Result<(u64, Holders), StoreError> {
+    /// Applies a write: from now on it is outstanding at all that are to have it. Tells too who has acknowledged all
+    /// earlier ones, so that the difference to them is enough.
+    pub(super) fn write(
+        &mut self,
+        key: &V::Key,
+        value: V,
+        now_ms: i64,
+    ) -> Result<(u64, Holders, Vec<String>), StoreError> {
         self.entries.put(key, value, now_ms)?;
-        Ok((self.mark(key), self.holders(key)))
+        let vnode = V::vnode(key);
+        let is_ours = self.ring.is_primary(self.own, vnode);
+        let is_current =
+            |peer: &Peer<V::Key>| is_ours && self.ring.is_primary(peer.number, vnode) && !peer.keys.contains_key(key);
+        let current = self.peers.iter().filter(|(_, peer)| is_current(peer)).map(|(name, _)| name.clone()).collect();
+        Ok((self.mark(key), self.holders(key), current))
     }
 
     /// Joins what a peer sent. If it is not ours it is so from now on, until those whose it is have it (again: they may
@@ -237,15 +248,28 @@ impl<V: Join> State<V> {
     }
 
     /// Drops what is over among the next `count` entries; returns where to go on, or nothing at the end.
-    pub(super) fn sweep(&mut self, after: Option<&V::Key>, count: usize, now_ms: i64) -> Option<V::Key> {
-        let next = self.entries.after(after).take(count);
-        let looked_at: Vec<(V::Key, bool)> =
-            next.map(|(_, key, slot)| (key.clone(), slot.value.is_over(slot.touched_ms, now_ms))).collect();
-        for (key, _) in looked_at.iter().filter(|(_, over)| *over) {
+    /// What stays forgets what has been over for longer than the horizon; other nodes follow by their own sweeps.
+    pub(super) fn sweep(
+        &mut self,
+        after: Option<&V::Key>,
+        count: usize,
+        (now_ms, horizon_ms): (i64, i64),
+    ) -> Option<V::Key> {
+        let (mut over, mut old, mut last) = (Vec::new(), Vec::new(), None);
+        for (_, key, slot) in self.entries.after(after).take(count) {
+            if slot.value.is_over(slot.touched_ms, now_ms) {
+                over.push(key.clone());
+            } else if slot.value.has_to_forget(now_ms, horizon_ms) {
+                old.push(key.clone());
+            }
+            last = Some(key.clone());
+        }
+        for key in &over {
             self.entries.remove(key);
             self.foreign.remove(key);
         }
-        looked_at.last().map(|(key, _)| key.clone())
+        old.iter().for_each(|key| self.entries.forget(key));
+        last
     }
 }
 

@@ -1,6 +1,7 @@
 //! The promise under deaths, hangs and bad networks, in one process under a paused clock. Each seed is one history.
 
 mod chaos;
+mod deltas;
 mod faults;
 mod histories;
 mod net;
@@ -82,7 +83,13 @@ fn has(node: &Replicated<Cart>, cart: u64, key: &str) -> bool {
 
 #[test]
 fn the_estimate_of_the_size_on_the_wire_is_never_too_small() {
-    let mut cart = Cart { epoch: u64::MAX, ..Cart::default() };
+    let mut cart = Cart {
+        epoch: u64::MAX,
+        epoch_began_ms: i64::MIN,
+        floor: u64::MAX,
+        adopted_by: Some(cart_id(7)),
+        ..Cart::default()
+    };
     for number in 0..500 {
         let sku = format!("{:0>40}", number % 7).parse().unwrap();
         cart.add(OpId::new(cart_id(1), &number.to_string()), &sku, u32::MAX).unwrap();

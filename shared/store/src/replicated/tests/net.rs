@@ -44,6 +44,8 @@ struct NetState {
     loss: u64,
     late: Vec<(String, Vec<(CartId, Cart)>)>,
     sent: usize,
+    /// How many dots were in entries that were sent.
+    dots: usize,
 }
 
 /// One node as its supervisor sees it; `node` ends with it.
@@ -165,6 +167,11 @@ impl Net {
         self.state.lock().unwrap().sent
     }
 
+    /// How many dots were in the entries that were handed to the network.
+    pub(super) fn dots(&self) -> usize {
+        self.state.lock().unwrap().dots
+    }
+
     pub(super) async fn pause(&self, most_ms: u64) {
         tokio::time::sleep(Duration::from_millis(self.seams.below(most_ms + 1))).await;
     }
@@ -259,6 +266,7 @@ impl Peers<Cart> for Link {
     }
 
     async fn merge(&self, peer: &str, entries: &[(CartId, Cart)]) -> Result<(), PeerError> {
+        self.net.state.lock().unwrap().dots += entries.iter().map(|(_, cart)| cart.seen.len()).sum::<usize>();
         let node = self.travel(peer).await?;
         let merged = node.merge(entries.to_vec()).map_err(|error| CallError::NotExecuted(error.to_string()));
         let loss = self.net.state.lock().unwrap().loss;
