@@ -110,7 +110,7 @@ impl<V: Join> Replicated<V> {
         if is_behind {
             let now_ms = self.0.seams.now_ms();
             // If there is no room for it the digests do the same later.
-            let _ = state.join(key, &whole, now_ms, now_ms);
+            let _ = state.join(key, &whole, now_ms);
         }
         Ok(Some(whole))
     }
@@ -208,7 +208,7 @@ impl<V: Join> Replicated<V> {
         if state.is_leaving {
             return Err(StoreError::NotExecuted("this node is leaving".to_owned()));
         }
-        let joined = entries.iter().map(|(key, value)| state.join(key, value, now_ms, now_ms));
+        let joined = entries.iter().map(|(key, value)| state.join(key, value, now_ms));
         joined.fold(Ok(()), Result::and)
     }
 }

@@ -97,11 +97,12 @@ impl<V: Join> Replicated<V> {
         Ok(false)
     }
 
-    /// Joins entries that were copied from a peer.
+    /// Joins entries that were copied from a peer, but for those that are over: the peer may not have dropped them yet.
     pub(super) fn take(&self, peer: &str, page: &[Copied<V>]) {
         let now_ms = self.0.seams.now_ms();
         let mut state = self.lock();
-        let joined = page.iter().map(|(key, value, touched_ms)| state.join(key, value, *touched_ms, now_ms));
+        let live = page.iter().filter(|(_, value, touched_ms)| !value.is_over(*touched_ms, now_ms));
+        let joined = live.map(|(key, value, touched_ms)| state.join(key, value, *touched_ms));
         if let Err(error) = joined.fold(Ok(()), Result::and) {
             tracing::warn!(peer, %error, "cannot hold all that this peer has");
         }

@@ -27,10 +27,9 @@ impl<V: Join> Replicated<V> {
             return;
         }
         tracing::warn!(entries = aside.len(), "no peer could be copied; what this node knew before is all there is");
-        let now_ms = self.0.seams.now_ms();
         for (_, key, slot) in aside.after(None) {
             // Cannot be full: it held as many before.
-            let _ = state.join(key, &slot.value, slot.touched_ms, now_ms);
+            let _ = state.join(key, &slot.value, slot.touched_ms);
         }
     }
 }

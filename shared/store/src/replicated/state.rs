@@ -146,10 +146,7 @@ impl<V: Join> State<V> {
 
     /// Joins what a peer sent. If it is not ours it is so from now on, until those whose it is have it (again: they may
     /// have lost what they acknowledged before, and the sender may drop it now).
-    pub(super) fn join(&mut self, key: &V::Key, value: &V, touched_ms: i64, now_ms: i64) -> Result<(), StoreError> {
-        if value.is_over(touched_ms, now_ms) && self.entries.get(key).is_none() {
-            return Ok(());
-        }
+    pub(super) fn join(&mut self, key: &V::Key, value: &V, touched_ms: i64) -> Result<(), StoreError> {
         self.entries.join(key, value, touched_ms)?;
         if !self.ring.is_primary(self.own, V::vnode(key)) {
             self.mark(key);
