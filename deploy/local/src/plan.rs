@@ -1,7 +1,9 @@
 //! Which nodes there are, where each listens and what it is told: pure, so that it can be read and tested without
 //! starting anything.
 
-use std::path::{Path, PathBuf};
+mod told;
+
+use std::path::PathBuf;
 
 use contract::Family;
 
@@ -11,14 +13,12 @@ use crate::{
     shared::Shared,
     sites::Sites,
 };
+use told::Told;
 
 /// The provider's port, counted from `--port`; the highest of all.
 pub(crate) const LAST_PORT_OFFSET: u16 = 19;
 /// The port kept for the operator console, counted from `--port`; no frontend may take it.
 const CONSOLE_OFFSET: u16 = 10;
-
-/// Most frontends that the provider is told of; it asks the next one when one does not answer.
-const WEBHOOKS_MAX: usize = 8;
 
 /// Public ports: chosen by the user, so that bookmarks and scripts hold.
 #[derive(Clone, Debug)]
@@ -129,150 +129,6 @@ pub(crate) fn plan(wanted: Wanted<'_>, public: &PublicPorts, inner: &[u16], dir:
     let args: Vec<_> =
         places.iter().map(|place| Told { node: place, all: &places, sites, shared, dir }.arguments()).collect();
     places.into_iter().zip(args).map(|(place, args)| NodePlan { args, ..place }).collect()
-}
-
-type Options = Vec<(&'static str, String)>;
-
-/// What one node is told.
-struct Told<'a> {
-    node: &'a NodePlan,
-    all: &'a [NodePlan],
-    sites: &'a Sites,
-    shared: &'a Shared,
-    dir: &'a DataDir,
-}
-
-impl Told<'_> {
-    fn arguments(&self) -> Vec<String> {
-        let node = self.node;
-        let mut options = vec![("--listen", node.address.clone())];
-        if node.family != Family::Provider {
-            options.extend([
-                ("--id", node.id.clone()),
-                ("--ops-listen", node.ops_address.clone()),
-                ("--secret-file", display(&self.dir.secret())),
-                ("--log-format", "json".to_owned()),
-                ("--drain-s", drain_s(node.family).to_string()),
-            ]);
-        }
-        options.extend(match node.family {
-            Family::Frontend => {
-                let secret = ("--webhook-secret-file", display(&self.dir.webhook_secret()));
-                vec![("--logic", self.here(Family::Logic)), secret]
-            }
-            Family::Logic => self.logic(),
-            Family::Sessions => {
-                let accounts = if self.is_at_home() { self.store("--accounts") } else { Vec::new() };
-                [accounts, self.memory("--sessions"), self.peers()].concat()
-            }
-            Family::Carts => [self.memory("--store"), self.peers()].concat(),
-            Family::Catalogue if !self.is_at_home() => vec![("--copy-of", self.at_home(Family::Catalogue))],
-            Family::Catalogue | Family::Orders => self.store("--store"),
-            Family::Payments => {
-                let provider =
-                    self.of(Family::Provider, self.sites.home()).map(|node| format!("http://{}", node.address));
-                [self.store("--store"), vec![("--provider", provider.collect())]].concat()
-            }
-            Family::Provider => self.provider(),
-        });
-        let options = options.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
-        ["node".to_owned(), node.family.to_string()].into_iter().chain(options).collect()
-    }
-
-    fn logic(&self) -> Options {
-        let mut options = vec![
-            ("--sessions", self.here(Family::Sessions)),
-            ("--carts", self.here(Family::Carts)),
-            ("--catalogue", self.here(Family::Catalogue)),
-            ("--orders", self.at_home(Family::Orders)),
-            ("--payments", self.at_home(Family::Payments)),
-            ("--mailbox", self.path("mailbox")),
-        ];
-        if !self.is_at_home() {
-            options.extend([
-                ("--stock", self.at_home(Family::Catalogue)),
-                ("--accounts", self.at_home(Family::Sessions)),
-                ("--home-site", self.sites.home().to_owned()),
-            ]);
-        }
-        options
-    }
-
-    fn provider(&self) -> Options {
-        let told = self.of(Family::Frontend, self.sites.home()).take(WEBHOOKS_MAX);
-        let told = told.map(|node| ("--webhook", format!("http://{}/webhooks/provider", node.address)));
-        let secret = ("--webhook-secret-file", display(&self.dir.webhook_secret()));
-        [vec![("--ledger", self.path("provider-ledger.jsonl")), secret], told.collect()].concat()
-    }
-
-    /// Whom a node of a replicated family shares with: its own site, and the others from afar.
-    fn peers(&self) -> Options {
-        let family = self.node.family;
-        let mut options = vec![("--peers", self.here(family)), ("--advertise", self.node.address.clone())];
-        options.extend(self.shared.options(family));
-        if self.sites.are_many() {
-            options.push(("--site", self.node.site.clone()));
-            let others = self.sites.names().filter(|site| *site != self.node.site);
-            options.extend(others.map(|site| ("--remote", format!("{site}={}", self.list(family, site)))));
-        }
-        options
-    }
-
-    /// A file for the family, unless the environment names a server.
-    fn store(&self, option: &'static str) -> Options {
-        self.unless_told(option, format!("sqlite://{}", self.path(&format!("{}.db", self.node.family))))
-    }
-
-    /// The memory of the family's nodes, unless the environment names a server.
-    fn memory(&self, option: &'static str) -> Options {
-        self.unless_told(option, "memory://".to_owned())
-    }
-
-    fn unless_told(&self, option: &'static str, value: String) -> Options {
-        let variable = format!("TRESTLE_{}", option.trim_start_matches('-').to_uppercase());
-        let is_told = self.node.env.iter().any(|(name, _)| *name == variable);
-        if is_told { Vec::new() } else { vec![(option, value)] }
-    }
-
-    fn is_at_home(&self) -> bool {
-        self.node.site == self.sites.home()
-    }
-
-    fn here(&self, family: Family) -> String {
-        self.list(family, &self.node.site)
-    }
-
-    fn at_home(&self, family: Family) -> String {
-        self.list(family, self.sites.home())
-    }
-
-    fn list(&self, family: Family, site: &str) -> String {
-        let addresses: Vec<_> = self.of(family, site).map(|node| node.address.as_str()).collect();
-        format!("static://{}", addresses.join(","))
-    }
-
-    fn of(&self, family: Family, site: &str) -> impl Iterator<Item = &NodePlan> {
-        self.all.iter().filter(move |node| node.family == family && node.site == site)
-    }
-
-    fn path(&self, name: &str) -> String {
-        display(&self.dir.file(name))
-    }
-}
-
-/// Requests in flight may finish for this long. The tiers are told one after the other (`supervisor::drain`), so the
-/// ones told later get less: all of them fit into the 5 s that Ctrl-C may take.
-const fn drain_s(family: Family) -> u64 {
-    match family {
-        Family::Frontend => 4,
-        Family::Logic => 3,
-        _ => 2,
-    }
-}
-
-/// The data folder is UTF-8 (`up` checks it), so nothing is lost.
-fn display(path: &Path) -> String {
-    path.display().to_string()
 }
 
 #[cfg(test)]
