@@ -123,12 +123,13 @@ fn history(seed: u64, sharing: Sharing, killed_at_once: usize) -> usize {
         tokio::join!(faults, join_all((0..CLIENTS).map(|number| shop.client(number))));
         sleep(COMPARE_EVERY * 2).await;
         let nodes: Vec<Rc<Running>> = shop.nodes.borrow().iter().flatten().cloned().collect();
-        for (cart, key) in &*shop.acknowledged.borrow() {
+        let acknowledged = shop.acknowledged.take();
+        for (cart, key) in &acknowledged {
             let asked = &nodes[shop.pick()];
             assert!(sees(&asked.data, *cart, key).await, "{sharing}, seed {seed}: {} does not see {key}", asked.name);
         }
         assert_equal_copies(nodes.iter().map(|running| &**running));
-        shop.acknowledged.borrow().len()
+        acknowledged.len()
     })
 }
 
