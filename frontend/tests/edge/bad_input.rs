@@ -99,6 +99,7 @@ fn contents() -> Vec<(u16, &'static str, Call)> {
         (404, "unknown-sku", Call::new("GET", "/api/products/NOT%20A%20SKU")),
         (404, "unknown-sku", Call::new("DELETE", "/api/cart/lines/x").bearer(LIVE)),
         (409, "cart-full", add(&json!({"sku": "full-cart", "quantity": 1}))),
+        (422, "key-reused", add(&json!({"sku": "reused-key", "quantity": 1}))),
         (422, "bad-email", credentials("nobody", "long enough")),
         (422, "bad-password", credentials("ada@example.org", "short")),
         (422, "bad-password", credentials("ada@example.org", &"x".repeat(129))),

@@ -214,6 +214,7 @@ fn change(live: SessionId, sku: Option<&Sku>) -> Result<CartView, CallError<Chan
     match sku.map(Sku::as_str) {
         Some("not-there") => Err(CallError::Refused(ChangeRefusal::UnknownSku)),
         Some("full-cart") => Err(CallError::Refused(ChangeRefusal::CartFull)),
+        Some("reused-key") => Err(CallError::Refused(ChangeRefusal::KeyReused)),
         Some("panics") => panic!("as asked"),
         _ => Ok(CartView { id: CartId(Uuid::from_u128(3)), lines: vec![line()], total: Money::gbp(1998) }),
     }
