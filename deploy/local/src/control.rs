@@ -37,8 +37,8 @@ pub(crate) struct NodeStatus {
     pub(crate) ops_address: String,
     pub(crate) state: State,
     pub(crate) site: String,
-    /// Resident memory in KiB.
-    pub(crate) rss_kib: Option<u64>,
+    /// What it takes of the machine's memory, in KiB; of what nodes share, its part.
+    pub(crate) memory_kib: Option<u64>,
     /// Starts after the first.
     pub(crate) restarts: u32,
 }

@@ -60,7 +60,7 @@ pub(crate) fn table(nodes: &[NodeStatus]) -> String {
         let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         lines.push(format!("{paint}{}{reset}", cells.join("  ").trim_end()));
     }
-    let total_kib: u64 = nodes.iter().filter_map(|node| node.rss_kib).sum();
+    let total_kib: u64 = nodes.iter().filter_map(|node| node.memory_kib).sum();
     lines.push(format!("{} nodes, {} MiB", nodes.len(), total_kib / 1024));
     lines.join("\n")
 }
@@ -82,7 +82,7 @@ fn row(node: &NodeStatus, sites: bool) -> Vec<String> {
         or_dash(node.pid.map(|pid| pid.to_string())),
         node.address.clone(),
         node.ops_address.clone(),
-        or_dash(node.rss_kib.map(|kib| format!("{} MiB", kib / 1024))),
+        or_dash(node.memory_kib.map(|kib| format!("{} MiB", kib / 1024))),
         node.restarts.to_string(),
     ];
     if sites {
@@ -116,7 +116,7 @@ mod tests {
             ops_address: "127.0.0.1:20000".to_owned(),
             state: State::Ready,
             site: "local".to_owned(),
-            rss_kib: pid.map(|_| 2048),
+            memory_kib: pid.map(|_| 2048),
             restarts: 3,
         };
         let text = table(&[node("logic-1", Some(4321)), node("logic-16", None)]);

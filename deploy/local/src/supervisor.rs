@@ -242,7 +242,7 @@ impl Cluster {
         let Some(pid) = node.lock().pid else {
             return Err(format!("{id} has no process at the moment (it is {}); try again", node.lock().state));
         };
-        let paused = || child::facts(pid).paused;
+        let paused = || child::is_paused(pid);
         let signal = match action {
             Action::Pause if paused() => {
                 return Err(format!("{id} is paused already; `trestle resume {id}` lets it go on"));
@@ -331,16 +331,15 @@ impl Supervised {
 
     fn status(&self) -> NodeStatus {
         let now = *self.lock();
-        let facts = now.pid.map(child::facts).unwrap_or_default();
         NodeStatus {
             family: self.plan.family,
             id: self.plan.id.clone(),
             pid: now.pid,
             address: self.plan.address.clone(),
             ops_address: self.plan.ops_address.clone(),
-            state: if facts.paused { State::Paused } else { now.state },
+            state: if now.pid.is_some_and(child::is_paused) { State::Paused } else { now.state },
             site: self.plan.site.clone(),
-            rss_kib: facts.rss_kib,
+            memory_kib: now.pid.and_then(child::memory_kib),
             restarts: now.restarts,
         }
     }

@@ -95,25 +95,21 @@ pub(super) fn send(pid: u32, signal: Signal) {
     }
 }
 
-/// What the kernel knows about a process.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Facts {
-    /// Stopped by SIGSTOP, whoever sent it.
-    pub(super) paused: bool,
-    pub(super) rss_kib: Option<u64>,
+/// Whether a process is stopped by SIGSTOP, whoever sent it. No when it is gone.
+pub(super) fn is_paused(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    field(&status, "State:").is_some_and(|state| state.starts_with('T'))
 }
 
-/// Asks the kernel; nothing when the process is gone.
-pub(super) fn facts(pid: u32) -> Facts {
-    std::fs::read_to_string(format!("/proc/{pid}/status")).map(|text| parse_facts(&text)).unwrap_or_default()
+/// What a process takes of the machine's memory, in KiB: its own pages, and its part of those that it shares with others
+/// (the "proportional set size"). All nodes are one program, so by resident size its code would count fifteen times.
+pub(super) fn memory_kib(pid: u32) -> Option<u64> {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    field(&rollup, "Pss:")?.strip_suffix("kB")?.trim().parse().ok()
 }
 
-fn parse_facts(status: &str) -> Facts {
-    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    Facts {
-        paused: field("State:").is_some_and(|state| state.starts_with('T')),
-        rss_kib: field("VmRSS:").and_then(|rss| rss.strip_suffix("kB")).and_then(|kib| kib.trim().parse().ok()),
-    }
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
 
 #[cfg(test)]
@@ -122,11 +118,10 @@ mod tests {
 
     #[test]
     fn the_kernel_tells_memory_and_whether_a_process_is_stopped() {
-        let text = "Name:\ttrestle\nState:\tT (stopped)\nVmRSS:\t   12345 kB\n";
-        assert_eq!(parse_facts(text), Facts { paused: true, rss_kib: Some(12_345) });
-        let own = facts(std::process::id());
-        assert!(!own.paused && own.rss_kib.is_some_and(|kib| kib > 100), "{own:?}");
-        assert_eq!(facts(u32::MAX), Facts::default());
+        assert_eq!(field("Name:\ttrestle\nState:\tT (stopped)\n", "State:"), Some("T (stopped)"));
+        let own = std::process::id();
+        assert!(!is_paused(own) && memory_kib(own).is_some_and(|kib| kib > 100), "{:?}", memory_kib(own));
+        assert_eq!((is_paused(u32::MAX), memory_kib(u32::MAX)), (false, None));
     }
 
     #[test]
