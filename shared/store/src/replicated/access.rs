@@ -9,30 +9,12 @@ use contract::{
 use futures_util::future::join_all;
 use tokio::time::sleep;
 
-use super::{ACK_WITHIN, Join, PeerError, Replicated, holders::Holders, peers::within};
+use super::{ACK_WITHIN, Join, PeerError, Replicated, holders::Holders, peers::within, state::News};
 use crate::StoreError;
 
 /// How often, and at which distance, a node asks again while the members do not agree who they are.
 const VIEW_TRIES: usize = 10;
 const VIEW_PAUSE: Duration = Duration::from_millis(100);
-
-/// A write on its way to the holders.
-struct News<V: Join> {
-    whole: [(V::Key, V); 1],
-    /// What is new in it.
-    delta: Option<[(V::Key, V); 1]>,
-    /// Who has everything else, and so gets no more than that.
-    current: Vec<String>,
-}
-
-impl<V: Join> News<V> {
-    fn of(&self, peer: &str) -> &[(V::Key, V)] {
-        match &self.delta {
-            Some(delta) if self.current.iter().any(|current| current == peer) => delta,
-            _ => &self.whole,
-        }
-    }
-}
 
 impl<V: Join> Replicated<V> {
     /// The value of a key, asked of its holders if we are none.
@@ -135,7 +117,7 @@ impl<V: Join> Replicated<V> {
         };
         let mut known = if is_ours { None } else { self.read(&key).await? };
         let now_ms = self.0.seams.now_ms();
-        let (answer, news, mark, holders) = {
+        let (answer, news, holders) = {
             let mut state = self.lock();
             if let Some(copy) = state.entries.get(&key) {
                 match &mut known {
@@ -145,29 +127,19 @@ impl<V: Join> Replicated<V> {
                     None => known = Some(copy.clone()),
                 }
             }
-            let (value, answer) = match change(known.clone()) {
+            let (value, answer) = match change(known) {
                 Ok(changed) => changed,
                 Err(refusal) => return Ok(Err(refusal)),
             };
-            let (mark, holders, current) = state.write(&key, value.clone(), now_ms)?;
-            // A change that changes nothing is a repeat: what it is about may have come here from a node that died
-            // before it had sent it to all, so everybody gets the whole.
-            let news = known.filter(|known| !current.is_empty() && *known != value);
-            let delta = news.map(|known| value.delta(&known));
-            (
-                answer,
-                News { whole: [(key.clone(), value)], delta: delta.map(|delta| [(key, delta)]), current },
-                mark,
-                holders,
-            )
+            let (news, holders) = state.write(key, value, now_ms)?;
+            (answer, news, holders)
         };
-        self.spread(news, mark, holders).await;
+        self.spread(news, holders).await;
         Ok(Ok(answer))
     }
 
     /// Gives an entry to its holders: to all at once, then to as many more members as failed.
-    async fn spread(&self, news: News<V>, mark: u64, mut holders: Holders) {
-        let marks = [(news.whole[0].0.clone(), mark)];
+    async fn spread(&self, news: News<V>, mut holders: Holders) {
         loop {
             let wave = holders.wave();
             if wave.is_empty() {
@@ -178,7 +150,7 @@ impl<V: Join> Replicated<V> {
                 if let Err(error) = &sent {
                     tracing::debug!(peer, %error, "a write goes on without this peer");
                 }
-                self.lock().settle(peer, &marks, &sent);
+                self.lock().settle(peer, &news.marks, &sent);
                 sent
             });
             join_all(sends).await.iter().filter(|sent| sent.is_ok()).for_each(|_| holders.answered());

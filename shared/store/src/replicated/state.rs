@@ -66,6 +66,26 @@ pub(super) struct Batch<V: Join> {
     pub(super) is_hasty: bool,
 }
 
+/// A write on its way to the holders.
+pub(super) struct News<V: Join> {
+    whole: [(V::Key, V); 1],
+    /// What is new in it.
+    delta: Option<[(V::Key, V); 1]>,
+    /// Who has everything else, and so gets no more than that.
+    current: Vec<String>,
+    pub(super) marks: [(V::Key, u64); 1],
+}
+
+impl<V: Join> News<V> {
+    /// What this peer is to be sent.
+    pub(super) fn of(&self, peer: &str) -> &[(V::Key, V)] {
+        match &self.delta {
+            Some(delta) if self.current.iter().any(|current| current == peer) => delta,
+            _ => &self.whole,
+        }
+    }
+}
+
 impl<V: Join> State<V> {
     pub(super) fn new(entries_max: usize, sharing: Sharing, member: Member, others: &[Member]) -> Self {
         let mut state = Self {
@@ -127,21 +147,27 @@ impl<V: Join> State<V> {
         }
     }
 
-    /// Applies a write: from now on it is outstanding at all that are to have it. Tells too who has acknowledged all
-    /// earlier ones, so that the difference to them is enough.
-    pub(super) fn write(
-        &mut self,
-        key: &V::Key,
-        value: V,
-        now_ms: i64,
-    ) -> Result<(u64, Holders, Vec<String>), StoreError> {
-        self.entries.put(key, value, now_ms)?;
+    /// Applies a write: from now on it is outstanding at all that are to have it.
+    pub(super) fn write(&mut self, key: V::Key, value: V, now_ms: i64) -> Result<(News<V>, Holders), StoreError> {
+        let current = self.current(&key);
+        // A change that changes nothing is a repeat: what it is about may have come here from a node that died before it
+        // had sent it to all, so everybody gets the whole.
+        let known = self.entries.get(&key).filter(|known| !current.is_empty() && **known != value);
+        let delta = known.map(|known| [(key.clone(), value.delta(known))]);
+        self.entries.put(&key, value.clone(), now_ms)?;
+        let (marks, holders) = ([(key.clone(), self.mark(&key))], self.holders(&key));
+        Ok((News { whole: [(key, value)], delta, current, marks }, holders))
+    }
+
+    /// The primaries that have acknowledged every change of a key that is ours, so that the difference is enough for them.
+    fn current(&self, key: &V::Key) -> Vec<String> {
         let vnode = V::vnode(key);
-        let is_ours = self.ring.is_primary(self.own, vnode);
-        let is_current =
-            |peer: &Peer<V::Key>| is_ours && self.ring.is_primary(peer.number, vnode) && !peer.keys.contains_key(key);
-        let current = self.peers.iter().filter(|(_, peer)| is_current(peer)).map(|(name, _)| name.clone()).collect();
-        Ok((self.mark(key), self.holders(key), current))
+        if !self.ring.is_primary(self.own, vnode) {
+            return Vec::new();
+        }
+        let owes_nothing =
+            |peer: &Peer<V::Key>| self.ring.is_primary(peer.number, vnode) && !peer.keys.contains_key(key);
+        self.peers.iter().filter(|(_, peer)| owes_nothing(peer)).map(|(name, _)| name.clone()).collect()
     }
 
     /// Joins what a peer sent. If it is not ours it is so from now on, until those whose it is have it (again: they may
