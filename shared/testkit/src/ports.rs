@@ -9,6 +9,8 @@ use std::{
     path::Path,
 };
 
+use crate::slot::lock;
+
 /// `--port` of the shops. Their inner nodes are 10,000 above.
 const FIRST: std::ops::Range<u16> = 12_000..22_000;
 /// How many ports a shop has at each of the two places.
@@ -35,8 +37,7 @@ impl Ports {
     }
 
     fn take(base: &Path, first: u16) -> Option<Self> {
-        let lock = File::options().create(true).append(true).open(base.join(format!("{first}.lock"))).ok()?;
-        lock.try_lock().ok()?;
+        let lock = lock(base, first)?;
         let is_free = |offset| TcpListener::bind((Ipv4Addr::LOCALHOST, first + offset)).is_ok();
         [0, 1, 10, 19].into_iter().all(is_free).then_some(Self { first, _lock: lock })
     }

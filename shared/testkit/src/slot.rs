@@ -40,8 +40,7 @@ impl Slot {
     }
 
     fn take(base: &Path, port: u16) -> Option<Self> {
-        let lock = File::options().create(true).append(true).open(base.join(format!("{port}.lock"))).ok()?;
-        lock.try_lock().ok()?;
+        let lock = lock(base, port)?;
         TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?;
         Some(Self { port, folder: base.join(port.to_string()), _lock: lock })
     }
@@ -59,6 +58,13 @@ impl Slot {
     pub(crate) fn clear(&self) {
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// The lock on a port's name, if nobody has it.
+pub(crate) fn lock(base: &Path, port: u16) -> Option<File> {
+    let lock = File::options().create(true).append(true).open(base.join(format!("{port}.lock"))).ok()?;
+    lock.try_lock().ok()?;
+    Some(lock)
 }
 
 /// Ports with a folder.
