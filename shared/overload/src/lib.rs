@@ -3,5 +3,9 @@
 #![warn(missing_docs)]
 
 mod admission;
+mod class;
+mod settings;
 
 pub use admission::{Admission, Admit};
+pub use class::{Class, NoSuchClass};
+pub use settings::{AdmissionSettings, ClientSettings, Limits, Settings, SettingsError};

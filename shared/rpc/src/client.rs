@@ -11,6 +11,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use contract::{CallError, Operation, Outcome, Strategy, WireKey as _};
 use opentelemetry::{KeyValue, metrics::Histogram};
+use overload::Class;
 use runtime::{Metrics, Node};
 use tokio::time::Instant;
 
@@ -151,7 +152,8 @@ impl Client {
     ) -> Outcome<O> {
         let trace = Scope::current().map_or_else(|| TraceContext::start(&self.0.node.seams), |scope| scope.trace);
         let body = serde_json::to_vec(request).map_err(|error| CallError::NotExecuted(error.to_string()))?;
-        let scope = Scope::new(within + HOP_MARGIN, trace);
+        let class = Scope::current().map_or_else(Class::default, |scope| scope.class);
+        let scope = Scope::new(within + HOP_MARGIN, trace).of(class);
         self.0.attempt::<O>(endpoint, &scope, key.to_wire(), 1, body.into()).await.result
     }
 
@@ -195,6 +197,7 @@ impl Inner {
             secret: self.node.secret.clone(),
             deadline_ms: u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
             traceparent: scope.trace.header(),
+            class: scope.class,
             key: key.map(str::to_owned),
             attempt,
             body,

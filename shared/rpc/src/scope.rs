@@ -1,8 +1,9 @@
-//! What a request carries through all tiers besides its content: the deadline and the trace. Task-local, so that plain
+//! What a request carries through all tiers besides its content: the deadline, the trace and how much it matters. Task-local, so that plain
 //! functions need no extra argument and none can forget to pass it on.
 
 use std::{future::Future, time::Duration};
 
+use overload::Class;
 use runtime::Seams;
 use tokio::time::Instant;
 
@@ -49,20 +50,28 @@ impl TraceContext {
     }
 }
 
-/// Deadline and trace of the request being worked on.
+/// Deadline, trace and class of the request being worked on.
 #[derive(Clone, Copy, Debug)]
 pub struct Scope {
     /// When the caller stops waiting.
     pub deadline: Instant,
     /// Its trace.
     pub trace: TraceContext,
+    /// How much it matters when not all can be served.
+    pub class: Class,
 }
 
 impl Scope {
     /// A scope that ends after this long.
     #[must_use]
     pub fn new(within: Duration, trace: TraceContext) -> Self {
-        Self { deadline: Instant::now() + within, trace }
+        Self { deadline: Instant::now() + within, trace, class: Class::default() }
+    }
+
+    /// The same in this class.
+    #[must_use]
+    pub const fn of(self, class: Class) -> Self {
+        Self { class, ..self }
     }
 
     /// The scope of the running work, if it has one.
@@ -74,7 +83,7 @@ impl Scope {
     /// The same trace with another deadline: for work that outlives its caller (IK-8 before O6).
     #[must_use]
     pub fn detached(self, within: Duration) -> Self {
-        Self::new(within, self.trace)
+        Self::new(within, self.trace).of(self.class)
     }
 
     /// How long is left; zero when it is over.

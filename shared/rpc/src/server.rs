@@ -14,7 +14,7 @@ use axum::{
     Router,
     body::Body,
     extract::{DefaultBodyLimit, Path, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode},
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
@@ -25,7 +25,6 @@ use opentelemetry::{
     metrics::{Counter, Histogram},
 };
 use runtime::{Metrics, Node};
-use subtle::ConstantTimeEq as _;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
@@ -219,6 +218,7 @@ impl OpServer {
         put("authorization", &format!("Bearer {}", request.secret.expose()));
         put(wire::DEADLINE, &request.deadline_ms.to_string());
         put(wire::TRACEPARENT, &request.traceparent);
+        put(wire::CLASS, request.class.name());
         if let Some(key) = &request.key {
             put(wire::KEY, key);
         }
@@ -228,7 +228,7 @@ impl OpServer {
     /// Serves one call. Nothing is read, logged or counted by operation before the secret was checked.
     pub async fn handle(&self, name: &str, headers: HeaderMap, body: Bytes) -> WireResponse {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        if !self.is_authorized(text(header::AUTHORIZATION.as_str())) {
+        if !self.0.node.secret.is_shown(&headers) {
             self.0.instruments.unauthorized.add(1, &[]);
             return answer(
                 StatusCode::UNAUTHORIZED,
@@ -243,8 +243,9 @@ impl OpServer {
         let within =
             text(wire::DEADLINE).and_then(|ms| ms.parse().ok()).map_or(DEADLINE_DEFAULT, Duration::from_millis);
         let trace = text(wire::TRACEPARENT).and_then(TraceContext::parse);
-        let scope =
-            Scope::new(within.min(DEADLINE_MAX), trace.unwrap_or_else(|| TraceContext::start(&self.0.node.seams)));
+        let class = text(wire::CLASS).and_then(|class| class.parse().ok()).unwrap_or_default();
+        let trace = trace.unwrap_or_else(|| TraceContext::start(&self.0.node.seams));
+        let scope = Scope::new(within.min(DEADLINE_MAX), trace).of(class);
         let started = Instant::now();
         let (response, outcome) = if within.is_zero() {
             // SEM-5: refused before any effect, so the caller knows that nothing happened.
@@ -266,11 +267,6 @@ impl OpServer {
         self.0.instruments.duration.record(seconds, &labels);
         tracing::debug!(target: "access", operation = name, outcome, seconds, node = self.0.node.id, trace_id = %format_args!("{:032x}", scope.trace.trace_id), "served");
         response
-    }
-
-    fn is_authorized(&self, header: Option<&str>) -> bool {
-        let shown = header.and_then(|header| header.strip_prefix("Bearer ")).unwrap_or_default();
-        shown.as_bytes().ct_eq(self.0.node.secret.expose().as_bytes()).into()
     }
 }
 

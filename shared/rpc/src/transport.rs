@@ -108,6 +108,7 @@ impl HttpTransport {
             .header(header::CONTENT_TYPE, "application/json")
             .header(wire::DEADLINE, request.deadline_ms)
             .header(wire::TRACEPARENT, request.traceparent)
+            .header(wire::CLASS, request.class.name())
             .header(wire::ATTEMPT, request.attempt);
         if let Some(key) = request.key {
             call = call.header(wire::KEY, key);
@@ -197,6 +198,7 @@ impl Transport for InProcess {
 
 #[cfg(test)]
 mod tests {
+    use overload::Class;
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
         net::{TcpListener, TcpStream},
@@ -217,6 +219,7 @@ mod tests {
             secret: runtime::Secret::new("0123456789abcdef").unwrap(),
             deadline_ms: 1_000,
             traceparent: "00-1-1-01".to_owned(),
+            class: Class::default(),
             key: Some("a-key-of-16-chars".to_owned()),
             attempt: 2,
             body: Bytes::from_static(b"{\"n\":1}"),

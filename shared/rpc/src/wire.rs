@@ -1,11 +1,14 @@
 //! What travels between tiers: `POST /op/<name>`, a JSON body, and the headers named here.
 
 use bytes::Bytes;
+use overload::Class;
 
 /// Milliseconds the caller will still wait; not a time of day, since clocks differ.
 pub(crate) const DEADLINE: &str = "x-deadline-ms";
 /// W3C trace context.
 pub(crate) const TRACEPARENT: &str = "traceparent";
+/// How much the request matters: `emergency`, `critical`, `normal` or `sheddable`.
+pub(crate) const CLASS: &str = "x-class";
 /// The key of an exactly-once call.
 pub(crate) const KEY: &str = "idempotency-key";
 /// Which attempt this is, from 1; for the callee's metrics.
@@ -29,6 +32,8 @@ pub struct WireRequest {
     pub deadline_ms: u64,
     /// W3C trace context.
     pub traceparent: String,
+    /// How much it matters.
+    pub class: Class,
     /// The key, under strategies that have one.
     pub key: Option<String>,
     /// From 1.

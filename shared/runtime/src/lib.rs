@@ -5,6 +5,7 @@ pub mod bugs;
 pub mod crash;
 mod faults;
 mod health;
+mod limits;
 mod listener;
 mod metrics;
 mod node;

@@ -2,13 +2,18 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use axum::Router;
+use axum::{
+    Router,
+    http::{HeaderMap, header::AUTHORIZATION},
+};
 use clap::Args;
+use overload::{Limits, Settings};
+use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
 
 use crate::{
     BuildInfo, FaultRules, Faults, ListenerLimits, LogFormat, Metrics, Readiness, Seams, Tasks, bind, faults, health,
-    init_logs, serve,
+    init_logs, limits, serve,
 };
 
 /// The shared secret of a cluster: nodes take calls only from bearers of it.
@@ -23,6 +28,14 @@ impl Secret {
     pub fn new(text: impl Into<String>) -> Result<Self, NodeOptionsError> {
         let text = text.into();
         if text.len() < 16 { Err(NodeOptionsError::ShortSecret) } else { Ok(Self(text)) }
+    }
+
+    /// Whether these headers show it, compared in constant time.
+    #[must_use]
+    pub fn is_shown(&self, headers: &HeaderMap) -> bool {
+        let header = headers.get(AUTHORIZATION).map_or(&[][..], |value| value.as_bytes());
+        let shown = header.strip_prefix(b"Bearer ").unwrap_or_default();
+        shown.ct_eq(self.0.as_bytes()).into()
     }
 
     /// The secret itself, for the header it travels in.
@@ -81,6 +94,10 @@ pub struct NodeOptions {
     /// `trestle up` sets it for a node that it starts again after `trestle cut`, `slow` or `lose-replies`.
     #[arg(long, env = "TRESTLE_FAULTS", value_name = "JSON")]
     pub faults: Option<FaultRules>,
+    /// What load regulation goes by from the start on, in the form of GET /limits on the operations listener; what is left
+    /// out keeps its default.
+    #[arg(long, env = "TRESTLE_LIMITS", value_name = "JSON")]
+    pub limits: Option<Settings>,
 }
 
 /// What a running node is made of.
@@ -102,6 +119,8 @@ pub struct Node {
     pub secret: Secret,
     /// What is wrong on purpose with the links to other nodes.
     pub faults: Faults,
+    /// What its load regulation goes by.
+    pub limits: Limits,
 }
 
 impl Node {
@@ -118,6 +137,9 @@ impl Node {
         let node = Self::assemble(family, &options.id, Seams::system(), secret)?;
         if let Some(faults) = options.faults.clone() {
             node.faults.set(faults)?;
+        }
+        if let Some(limits) = options.limits.clone() {
+            node.limits.set(limits)?;
         }
         Ok(node)
     }
@@ -138,6 +160,7 @@ impl Node {
             readiness: Readiness::starting(),
             secret,
             faults,
+            limits: Limits::default(),
         })
     }
 
@@ -206,7 +229,8 @@ impl Listening {
     pub async fn serve(self, router: Router, limits: ListenerLimits) -> anyhow::Result<()> {
         let Self { node, listener, ops_listener, drain_s, .. } = self;
         let ops = health::routes(node.readiness.clone(), node.metrics.clone(), node.build_info())
-            .merge(faults::routes(node.faults.clone(), node.secret.clone()));
+            .merge(faults::routes(node.faults.clone(), node.secret.clone()))
+            .merge(limits::routes(node.limits.clone(), node.secret.clone()));
         drop(node.tasks.spawn(serve(ops_listener, ops, ListenerLimits::INNER, node.tasks.clone())));
         drop(node.tasks.spawn(serve(listener, router, limits, node.tasks.clone())));
         shutdown_signal().await?;

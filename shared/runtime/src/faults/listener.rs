@@ -4,11 +4,10 @@
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, State},
-    http::{HeaderMap, StatusCode, header::AUTHORIZATION},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
     routing::get,
 };
-use subtle::ConstantTimeEq as _;
 
 use super::{FaultRules, FaultRulesError, Faults};
 use crate::Secret;
@@ -29,8 +28,7 @@ async fn show(State((faults, _)): State<(Faults, Secret)>) -> Json<FaultRules> {
 }
 
 async fn replace(State((faults, secret)): State<(Faults, Secret)>, headers: HeaderMap, body: String) -> Response {
-    let shown = headers.get(AUTHORIZATION).map_or(&[][..], |value| value.as_bytes());
-    if !bool::from(shown.ct_eq(format!("Bearer {}", secret.expose()).as_bytes())) {
+    if !secret.is_shown(&headers) {
         return (StatusCode::UNAUTHORIZED, "the cluster's secret is missing or wrong").into_response();
     }
     match body.parse().and_then(|rules: FaultRules| faults.set(rules)) {
@@ -42,7 +40,10 @@ async fn replace(State((faults, secret)): State<(Faults, Secret)>, headers: Head
 
 #[cfg(test)]
 mod tests {
-    use axum::{body::Body, http::Request};
+    use axum::{
+        body::Body,
+        http::{Request, header::AUTHORIZATION},
+    };
     use tower::ServiceExt as _;
 
     use super::*;
