@@ -24,7 +24,7 @@ use opentelemetry::{
     KeyValue,
     metrics::{Counter, Histogram},
 };
-use runtime::{Metrics, Node};
+use runtime::{FailsOnPurpose, Metrics, Node};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
@@ -256,7 +256,16 @@ impl OpServer {
         } else {
             let call = Call { key: text(wire::KEY).map(str::to_owned), body };
             let span = tracing::info_span!("op", operation = name, trace_id = %format_args!("{:032x}", scope.trace.trace_id), node = self.0.node.id);
-            scope.run(route(call)).instrument(span).await
+            let work = async {
+                // After admission, as the real work that it stands for.
+                match self.0.node.demand.spend(name, &self.0.node.tasks).await {
+                    Ok(()) => scope.run(route(call)).await,
+                    Err(FailsOnPurpose) => {
+                        (answer(StatusCode::INTERNAL_SERVER_ERROR, Some("unknown"), true, "this node fails on purpose"), "failing")
+                    }
+                }
+            };
+            work.instrument(span).await
         };
         let seconds = started.elapsed().as_secs_f64();
         let labels = [

@@ -3,6 +3,7 @@
 
 pub mod bugs;
 pub mod crash;
+mod demand;
 mod faults;
 mod health;
 mod limits;
@@ -14,6 +15,7 @@ mod tasks;
 mod telemetry;
 
 pub use bugs::bug;
+pub use demand::{Demand, DemandRules, DemandRulesError, FailsOnPurpose};
 pub use faults::{FaultRule, FaultRules, FaultRulesError, Faults, SLOW_MS_MAX};
 pub use health::{BuildInfo, Readiness};
 pub use listener::{ListenerLimits, bind, serve};

@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
 
 use crate::{
-    BuildInfo, FaultRules, Faults, ListenerLimits, LogFormat, Metrics, Readiness, Seams, Tasks, bind, faults, health,
+    BuildInfo, Demand, DemandRules, FaultRules, Faults, ListenerLimits, LogFormat, Metrics, Readiness, Seams, Tasks, bind, demand, faults, health,
     init_logs, limits, serve,
 };
 
@@ -98,6 +98,10 @@ pub struct NodeOptions {
     /// out keeps its default.
     #[arg(long, env = "TRESTLE_LIMITS", value_name = "JSON")]
     pub limits: Option<Settings>,
+    /// For experiments: what each call takes of this node besides its real work, in the form of GET /demand on the operations
+    /// listener. Frontends have none.
+    #[arg(long, env = "TRESTLE_DEMAND", value_name = "JSON", hide = true)]
+    pub demand: Option<DemandRules>,
 }
 
 /// What a running node is made of.
@@ -121,6 +125,8 @@ pub struct Node {
     pub faults: Faults,
     /// What its load regulation goes by.
     pub limits: Limits,
+    /// What calls take besides their real work, because an experiment asked for it.
+    pub demand: Demand,
 }
 
 impl Node {
@@ -140,6 +146,9 @@ impl Node {
         }
         if let Some(limits) = options.limits.clone() {
             node.limits.set(limits)?;
+        }
+        if let Some(demand) = options.demand.clone() {
+            node.demand.set(demand)?;
         }
         Ok(node)
     }
@@ -161,6 +170,7 @@ impl Node {
             secret,
             faults,
             limits: Limits::default(),
+            demand: Demand::default(),
         })
     }
 
@@ -230,7 +240,8 @@ impl Listening {
         let Self { node, listener, ops_listener, drain_s, .. } = self;
         let ops = health::routes(node.readiness.clone(), node.metrics.clone(), node.build_info())
             .merge(faults::routes(node.faults.clone(), node.secret.clone()))
-            .merge(limits::routes(node.limits.clone(), node.secret.clone()));
+            .merge(limits::routes(node.limits.clone(), node.secret.clone()))
+            .merge(demand::routes(node.demand.clone(), node.secret.clone()));
         drop(node.tasks.spawn(serve(ops_listener, ops, ListenerLimits::INNER, node.tasks.clone())));
         drop(node.tasks.spawn(serve(listener, router, limits, node.tasks.clone())));
         shutdown_signal().await?;
