@@ -13,6 +13,7 @@ mod client;
 mod cluster;
 mod journey;
 mod measure;
+mod open;
 mod quick;
 mod report;
 mod seams;
