@@ -4,8 +4,10 @@
 
 mod admission;
 mod class;
+mod pressure;
 mod settings;
 
 pub use admission::{Admission, Admit};
 pub use class::{Class, NoSuchClass};
+pub use pressure::{Pressure, PressureWindow};
 pub use settings::{AdmissionSettings, ClientSettings, Limits, Settings, SettingsError};

@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, header::AUTHORIZATION},
 };
 use clap::Args;
-use overload::{Limits, Settings};
+use overload::{Limits, Pressure, Settings};
 use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
 
@@ -121,6 +121,8 @@ pub struct Node {
     pub faults: Faults,
     /// What its load regulation goes by.
     pub limits: Limits,
+    /// What its calls to other nodes tell about the load there.
+    pub pressure: Pressure,
 }
 
 impl Node {
@@ -161,6 +163,7 @@ impl Node {
             secret,
             faults,
             limits: Limits::default(),
+            pressure: Pressure::default(),
         })
     }
 
