@@ -147,7 +147,8 @@ fn encode<O: Operation>(outcome: Outcome<O>) -> (WireResponse, &'static str) {
 }
 
 fn answer(status: StatusCode, outcome: Option<&str>, retry: bool, body: impl Into<Bytes>) -> WireResponse {
-    WireResponse { status: status.as_u16(), outcome: outcome.map(str::to_owned), retry, body: body.into() }
+    let (status, outcome) = (status.as_u16(), outcome.map(str::to_owned));
+    WireResponse { status, outcome, retry, body: body.into(), ..WireResponse::default() }
 }
 
 type Bound = Box<dyn Fn(Call) -> BoxFuture<(WireResponse, &'static str)> + Send + Sync>;
