@@ -120,10 +120,10 @@ impl Breaker {
         is_due
     }
 
-    /// The trial ended without a result: the next call may be one.
-    pub fn abandon(&mut self, now: Instant) {
-        if let State::Trial { since } = self.state {
-            self.state = State::Open { since, until: now };
+    /// A call that began then has ended, and tells nothing. If it was the trial, the next call may be one.
+    pub fn abandon(&mut self, began: Instant, now: Instant) {
+        if self.state == (State::Trial { since: began }) {
+            self.state = State::Open { since: began, until: now };
         }
     }
 
@@ -292,7 +292,9 @@ mod tests {
         assert_eq!(bench.breaker.record(&bench.settings, late), None);
         assert_eq!(bench.fail(30), [], "used for want of others");
         bench.ms_until_trial();
-        bench.breaker.abandon(bench.now);
+        bench.breaker.abandon(before, bench.now);
+        assert!(!bench.breaker.take_trial(bench.now), "the trial is still under way");
+        bench.breaker.abandon(bench.now, bench.now);
         assert!(bench.breaker.take_trial(bench.now));
         assert_eq!(bench.breaker.record(&bench.settings, late), None);
         assert_eq!(bench.end(true), Some(Change::Closed));

@@ -62,16 +62,22 @@ impl Throttle {
         calls.saturating_sub(bearable) * 1_000 / (calls + 1)
     }
 
-    /// A call was made, or was refused here.
-    pub fn called(&mut self, is_let_through: bool, now: Instant) {
+    /// A call goes. It counts when its result is known, and not at all if nobody waits for that.
+    pub fn let_through(&mut self, now: Instant) {
         let bucket = self.bucket(now);
-        bucket.calls += 1;
-        bucket.let_through = bucket.let_through.saturating_add(is_let_through.into());
+        bucket.let_through = bucket.let_through.saturating_add(1);
+    }
+
+    /// A call was refused here.
+    pub fn throttled(&mut self, now: Instant) {
+        self.bucket(now).calls += 1;
     }
 
     /// The callee answered, or at least did not refuse for overload.
     pub fn accepted(&mut self, now: Instant) {
-        self.bucket(now).accepted += 1;
+        let bucket = self.bucket(now);
+        bucket.calls += 1;
+        bucket.accepted += 1;
         self.answers_since = self.answers_since.saturating_add(1);
         let is_over = self.refused.is_some_and(|refused| now.saturating_duration_since(refused) >= QUIET);
         if is_over && self.answers_since >= QUIET_ANSWERS {
@@ -81,6 +87,7 @@ impl Throttle {
 
     /// The callee refused for overload.
     pub fn refused(&mut self, now: Instant) {
+        self.bucket(now).calls += 1;
         (self.refused, self.answers_since) = (Some(now), 0);
     }
 
@@ -136,10 +143,13 @@ mod tests {
                 // A linear congruential generator will do.
                 self.dice = self.dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 let is_let_through = (self.dice >> 33) % 1_000 >= self.throttle.permille(&self.settings, self.now);
-                self.throttle.called(is_let_through, self.now);
                 if !is_let_through {
+                    self.throttle.throttled(self.now);
                     second.throttled += 1;
-                } else if allowance >= calls {
+                    continue;
+                }
+                self.throttle.let_through(self.now);
+                if allowance >= calls {
                     allowance -= calls;
                     self.throttle.accepted(self.now);
                     second.accepted += 1;

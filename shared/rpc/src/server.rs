@@ -29,7 +29,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::{
-    scope::{Scope, TraceContext},
+    scope::{Scope, TraceContext, noting_shed},
     wire::{self, WireRequest, WireResponse},
 };
 
@@ -257,7 +257,9 @@ impl OpServer {
         } else {
             let call = Call { key: text(wire::KEY).map(str::to_owned), body };
             let span = tracing::info_span!("op", operation = name, trace_id = %format_args!("{:032x}", scope.trace.trace_id), node = self.0.node.id);
-            scope.run(route(call)).instrument(span).await
+            let ((response, outcome), is_shed) = noting_shed(scope.run(route(call))).instrument(span).await;
+            let overloaded_below = is_shed && !matches!(outcome, "ok" | "refused");
+            (WireResponse { overloaded_below, ..response }, outcome)
         };
         let seconds = started.elapsed().as_secs_f64();
         let labels = [
@@ -285,6 +287,13 @@ async fn serve_http(
     }
     if !response.retry {
         http.headers_mut().insert(wire::RETRY, HeaderValue::from_static("no"));
+    }
+    if response.queued_ms > 0 {
+        http.headers_mut().insert(wire::QUEUED, HeaderValue::from(response.queued_ms));
+    }
+    if response.overloaded || response.overloaded_below {
+        let who = if response.overloaded { "1" } else { wire::BELOW };
+        http.headers_mut().insert(wire::OVERLOAD, HeaderValue::from_static(who));
     }
     http
 }
