@@ -3,9 +3,19 @@
 #![warn(missing_docs)]
 
 mod admission;
+mod breaker;
 mod class;
+mod cost;
+mod gate;
+mod pressure;
 mod settings;
+mod throttle;
 
 pub use admission::{Admission, Admit};
+pub use breaker::{Breaker, Change, Ended};
 pub use class::{Class, NoSuchClass};
+pub use cost::{Slowness, Usual};
+pub use gate::Gate;
+pub use pressure::{Pressure, PressureWindow};
 pub use settings::{AdmissionSettings, ClientSettings, Limits, Settings, SettingsError};
+pub use throttle::Throttle;

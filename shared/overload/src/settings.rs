@@ -9,6 +9,10 @@ use std::{
 use arc_swap::{ArcSwap, Guard};
 use serde::{Deserialize, Serialize};
 
+mod client;
+
+pub use client::ClientSettings;
+
 /// What a node's regulation goes by. What a text leaves out keeps its default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -42,20 +46,6 @@ impl Default for AdmissionSettings {
     }
 }
 
-/// What a node's calls to others go by.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ClientSettings {
-    /// Resends in percent of calls.
-    pub retry_percent: u32,
-}
-
-impl Default for ClientSettings {
-    fn default() -> Self {
-        Self { retry_percent: 10 }
-    }
-}
-
 /// Settings that cannot be used; the text names the setting and its bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingsError(pub(crate) String);
@@ -70,10 +60,8 @@ impl std::fmt::Display for SettingsError {
 
 impl Settings {
     fn check(&self) -> Result<(), SettingsError> {
-        for (name, value, least, most) in [
-            ("admission.work_max", self.admission.work_max, 1, 65_536),
-            ("client.retry_percent", self.client.retry_percent, 0, 100),
-        ] {
+        let admission = [("admission.work_max", self.admission.work_max, 1, 65_536)];
+        for (name, value, least, most) in admission.into_iter().chain(self.client.bounds()) {
             if !(least..=most).contains(&value) {
                 return Err(SettingsError(format!("{name} is {value}; possible are {least} to {most}")));
             }
@@ -137,6 +125,7 @@ mod tests {
         assert_eq!((limits.now().admission.work_max, limits.now().protection), (7, true));
         for (bad, names) in [
             (r#"{"admission":{"work_max":0}}"#, "admission.work_max is 0"),
+            (r#"{"client":{"throttle_floor":0}}"#, "client.throttle_floor is 0; possible are 1 to 10000"),
             (r#"{"admission":{"work_mux":1}}"#, "work_mux"),
             ("7", "GET /limits"),
         ] {

@@ -29,7 +29,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::{
-    scope::{Scope, TraceContext},
+    scope::{Scope, TraceContext, noting_shed},
     wire::{self, WireRequest, WireResponse},
 };
 
@@ -147,7 +147,13 @@ fn encode<O: Operation>(outcome: Outcome<O>) -> (WireResponse, &'static str) {
 }
 
 fn answer(status: StatusCode, outcome: Option<&str>, retry: bool, body: impl Into<Bytes>) -> WireResponse {
-    WireResponse { status: status.as_u16(), outcome: outcome.map(str::to_owned), retry, body: body.into() }
+    let (status, outcome) = (status.as_u16(), outcome.map(str::to_owned));
+    WireResponse { status, outcome, retry, body: body.into(), ..WireResponse::default() }
+}
+
+/// As a node that is broken and does not know it: another one may do better.
+fn fails_on_purpose() -> WireResponse {
+    answer(StatusCode::INTERNAL_SERVER_ERROR, Some("unknown"), true, "this node fails on purpose")
 }
 
 type Bound = Box<dyn Fn(Call) -> BoxFuture<(WireResponse, &'static str)> + Send + Sync>;
@@ -259,13 +265,13 @@ impl OpServer {
             let work = async {
                 // After admission, as the real work that it stands for.
                 match self.0.node.demand.spend(name, &self.0.node.tasks).await {
-                    Ok(()) => scope.run(route(call)).await,
-                    Err(FailsOnPurpose) => {
-                        (answer(StatusCode::INTERNAL_SERVER_ERROR, Some("unknown"), true, "this node fails on purpose"), "failing")
-                    }
+                    Ok(()) => noting_shed(scope.run(route(call))).await,
+                    Err(FailsOnPurpose) => ((fails_on_purpose(), "failing"), false),
                 }
             };
-            work.instrument(span).await
+            let ((response, outcome), is_shed) = work.instrument(span).await;
+            let overloaded_below = is_shed && !matches!(outcome, "ok" | "refused");
+            (WireResponse { overloaded_below, ..response }, outcome)
         };
         let seconds = started.elapsed().as_secs_f64();
         let labels = [
@@ -293,6 +299,13 @@ async fn serve_http(
     }
     if !response.retry {
         http.headers_mut().insert(wire::RETRY, HeaderValue::from_static("no"));
+    }
+    if response.queued_ms > 0 {
+        http.headers_mut().insert(wire::QUEUED, HeaderValue::from(response.queued_ms));
+    }
+    if response.overloaded || response.overloaded_below {
+        let who = if response.overloaded { "1" } else { wire::BELOW };
+        http.headers_mut().insert(wire::OVERLOAD, HeaderValue::from_static(who));
     }
     http
 }

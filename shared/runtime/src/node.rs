@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, header::AUTHORIZATION},
 };
 use clap::Args;
-use overload::{Limits, Settings};
+use overload::{Limits, Pressure, Settings};
 use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
 
@@ -127,6 +127,8 @@ pub struct Node {
     pub limits: Limits,
     /// What calls take besides their real work, because an experiment asked for it.
     pub demand: Demand,
+    /// What its calls to other nodes tell about the load there.
+    pub pressure: Pressure,
 }
 
 impl Node {
@@ -171,6 +173,7 @@ impl Node {
             faults,
             limits: Limits::default(),
             demand: Demand::default(),
+            pressure: Pressure::default(),
         })
     }
 
