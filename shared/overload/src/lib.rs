@@ -4,10 +4,20 @@
 
 mod admission;
 mod class;
+mod lag;
+mod lane;
+mod limit;
 mod pressure;
+mod queue;
+mod quota;
+mod service;
 mod settings;
+mod show;
+mod tally;
 
-pub use admission::{Admission, Admit};
+pub use admission::{Admission, Decision, Permit, Refused, Waiting};
 pub use class::{Class, NoSuchClass};
+pub use lag::Lag;
 pub use pressure::{Pressure, PressureWindow};
+pub use service::{Asked, Regulated, Rules, StaticAnswer};
 pub use settings::{AdmissionSettings, ClientSettings, Limits, Settings, SettingsError};

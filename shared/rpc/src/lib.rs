@@ -9,6 +9,7 @@ mod endpoints;
 mod scope;
 mod server;
 mod transport;
+mod usual;
 mod wire;
 
 pub use budget::RetryBudget;

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
+    future::ready,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
@@ -121,6 +122,8 @@ impl HttpTransport {
             status: head.status.as_u16(),
             outcome,
             retry: text(&head.headers, wire::RETRY) != Some("no"),
+            queued_ms: text(&head.headers, wire::QUEUED).and_then(|ms| ms.parse().ok()).unwrap_or_default(),
+            overloaded: head.headers.contains_key(wire::OVERLOAD),
             body,
         })
     }
@@ -186,7 +189,10 @@ impl InProcess {
 impl Transport for InProcess {
     async fn send(&self, address: &str, request: WireRequest) -> Result<WireResponse, TransportError> {
         match self.get(address) {
-            Some(server) => Ok(server.handle(request.operation, server.headers_of(&request), request.body).await),
+            Some(server) => {
+                let headers = server.headers_of(&request);
+                Ok(server.handle(request.operation, &headers, ready(Ok(request.body))).await)
+            }
             None => Err(TransportError::NotSent("nobody listens there".to_owned())),
         }
     }
@@ -273,6 +279,8 @@ mod tests {
                 status: 409,
                 outcome: Some("refused".to_owned()),
                 retry: false,
+                queued_ms: 0,
+                overloaded: false,
                 body: Bytes::from_static(b"{}"),
             };
             for _ in 0..2 {

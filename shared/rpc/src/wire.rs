@@ -18,6 +18,11 @@ pub(crate) const OUTCOME: &str = "x-outcome";
 /// In answers: `no` when the failure lies deeper, where it has been retried already (O8: one layer retries).
 pub(crate) const RETRY: &str = "x-retry";
 
+/// In answers: milliseconds that the call stood in the callee's queue; left out when 0.
+pub(crate) const QUEUED: &str = "x-queue-ms";
+/// In answers: the call was refused for overload.
+pub(crate) const OVERLOAD: &str = "x-overload";
+
 /// Largest body of a call in bytes; a replication page is the largest there is.
 pub(crate) const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 
@@ -51,6 +56,10 @@ pub struct WireResponse {
     pub outcome: Option<String>,
     /// False when the `x-retry` header says `no`.
     pub retry: bool,
+    /// The `x-queue-ms` header: how long the call stood in the callee's queue.
+    pub queued_ms: u64,
+    /// Whether there is an `x-overload` header: the callee has more to do than it can.
+    pub overloaded: bool,
     /// Reply, refusal, or the reason as text.
     pub body: Bytes,
 }
