@@ -57,11 +57,7 @@ pub(crate) fn rules() -> Rules {
     // Nothing was read, so nothing is known of the key: the same one may come again, a new one would be a new purchase.
     let busy = Problem::new(Kind::Busy, "this node has all the requests it can work on").keyed(None, false);
     let too_fast = Problem::new(Kind::TooFast, "this session sends more requests than one may").keyed(None, false);
-    Rules {
-        ask,
-        busy: ready(busy.header(OVERLOAD, HeaderValue::from_static("retry"))),
-        too_fast: ready(too_fast),
-    }
+    Rules { ask, busy: ready(busy.header(OVERLOAD, HeaderValue::from_static("retry"))), too_fast: ready(too_fast) }
 }
 
 fn ready(problem: Problem) -> StaticAnswer {

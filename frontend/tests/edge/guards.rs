@@ -113,7 +113,7 @@ async fn a_large_body_is_answered_and_not_reset() {
         edge.router.clone(),
         ListenerLimits::PUBLIC,
         tasks.clone(),
-        Connections::default()
+        Connections::default(),
     )));
     // A plain client writes all before it reads anything; a small buffer keeps the kernel from taking all of it at once.
     let socket = TcpSocket::new_v4().unwrap();

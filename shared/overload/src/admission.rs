@@ -239,7 +239,8 @@ impl Inner {
         let lane = &settings.admission;
         let is_over = |figure: Duration, bound_ms: u32| figure > Duration::from_millis(bound_ms.into());
         let late = is_over(lag, lane.lag_ms);
-        let congested = [late || is_over(below.mean_queued, lane.inner_queue_ms) || below.refused > 0, below.refused_critical > 0];
+        let congested =
+            [late || is_over(below.mean_queued, lane.inner_queue_ms) || below.refused > 0, below.refused_critical > 0];
         for which in Which::ALL {
             let mut state = self.lane(which).lock();
             let peak = state.peak;
@@ -260,7 +261,10 @@ impl Inner {
         if now - logged.at >= LOG_EVERY {
             let refused = self.tally.refused();
             if refused > logged.refused {
-                tracing::warn!(refused = refused - logged.refused, "requests are refused: more is offered than can be done");
+                tracing::warn!(
+                    refused = refused - logged.refused,
+                    "requests are refused: more is offered than can be done"
+                );
             }
             *logged = Logged { at: now, refused };
         }

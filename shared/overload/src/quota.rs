@@ -86,9 +86,7 @@ mod tests {
     #[test]
     fn a_client_has_its_burst_then_its_rate_and_takes_from_nobody() {
         let (quota, start) = (Quota::new(), Instant::now());
-        let asks = |client: &str, now, times| {
-            (0..times).filter(|_| quota.allows(client.as_bytes(), RATE, now)).count()
-        };
+        let asks = |client: &str, now, times| (0..times).filter(|_| quota.allows(client.as_bytes(), RATE, now)).count();
         assert_eq!((asks("a", start, 50), asks("b", start, 3)), (5, 3));
         let mut allowed = 0;
         for ms in 1..=10_000 {

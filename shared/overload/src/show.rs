@@ -38,7 +38,9 @@ type Figure = (&'static str, &'static str, fn(&Look) -> u64);
 const FIGURES: [Figure; 5] = [
     ("trestle_limiter_limit", "most requests that may be under work now, by lane", |look| look.limit.into()),
     ("trestle_limiter_in_flight", "requests under work, by lane", |look| look.in_flight.into()),
-    ("trestle_queue_capacity", "places in the queue, by lane", |look| u64::try_from(look.queue_max).unwrap_or(u64::MAX)),
+    ("trestle_queue_capacity", "places in the queue, by lane", |look| {
+        u64::try_from(look.queue_max).unwrap_or(u64::MAX)
+    }),
     ("trestle_queue_lifo_active", "1 while the queue stands and serves the newest first, by lane", |look| {
         look.stands.into()
     }),

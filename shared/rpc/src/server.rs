@@ -170,10 +170,7 @@ fn answer(status: StatusCode, outcome: Option<&str>, retry: bool, body: impl Int
 /// Not executed, because there is more to do than can be done.
 fn overloaded() -> WireResponse {
     let body = Bytes::from_static(OVERLOADED.as_bytes());
-    WireResponse {
-        overloaded: true,
-        ..answer(StatusCode::SERVICE_UNAVAILABLE, Some("not-executed"), true, body)
-    }
+    WireResponse { overloaded: true, ..answer(StatusCode::SERVICE_UNAVAILABLE, Some("not-executed"), true, body) }
 }
 
 type BoundCall = Box<dyn Fn(Call) -> BoxFuture<(WireResponse, &'static str)> + Send + Sync>;

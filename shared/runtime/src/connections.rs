@@ -58,7 +58,9 @@ impl Connections {
         let counts = connections.counts.clone();
         meter
             .u64_observable_counter("trestle_connections")
-            .with_description("connections by what became of them: accepted, refused at the bound, asked to connect anew")
+            .with_description(
+                "connections by what became of them: accepted, refused at the bound, asked to connect anew",
+            )
             .with_callback(move |observer| {
                 for (outcome, count) in [
                     ("accepted", &counts.accepted),

@@ -9,8 +9,8 @@ use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
 
 use crate::{
-    Answers, BuildInfo, Connections, FaultRules, Faults, ListenerLimits, LogFormat, Metrics, Readiness, Seams, Tasks, bind, faults, health,
-    init_logs, limits, serve,
+    Answers, BuildInfo, Connections, FaultRules, Faults, ListenerLimits, LogFormat, Metrics, Readiness, Seams, Tasks,
+    bind, faults, health, init_logs, limits, serve,
 };
 
 /// The shared secret of a cluster: nodes take calls only from bearers of it.
@@ -177,12 +177,7 @@ impl Node {
     ///
     /// # Errors
     /// When an address cannot be had.
-    pub async fn run(
-        self,
-        options: &NodeOptions,
-        service: impl Answers,
-        limits: ListenerLimits,
-    ) -> anyhow::Result<()> {
+    pub async fn run(self, options: &NodeOptions, service: impl Answers, limits: ListenerLimits) -> anyhow::Result<()> {
         self.listen(options).await?.serve(service, limits).await
     }
 

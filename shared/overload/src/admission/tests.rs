@@ -109,7 +109,8 @@ async fn waiting_ends_with_the_deadline_or_the_age_limit_and_with_protection() {
     assert_eq!((late.unwrap_err(), start.elapsed().as_millis() / 10), (Refused::Late, 3));
     assert_eq!(point.enter(Class::Normal).await.unwrap_err(), Refused::Aged);
     assert_eq!(start.elapsed().as_millis() / 10, 13, "a queue that does not stand allows its interval");
-    let past = point.admission.decide(Class::Normal, Instant::now() + Duration::from_millis(5), Duration::from_millis(5));
+    let past =
+        point.admission.decide(Class::Normal, Instant::now() + Duration::from_millis(5), Duration::from_millis(5));
     assert!(matches!(past, Decision::Refused(Refused::Late)), "{past:?}");
     // A standing queue: somebody is always in it.
     let mut all = Vec::new();

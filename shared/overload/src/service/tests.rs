@@ -16,9 +16,12 @@ fn ask<'a>(_: &Method, uri: &Uri, headers: &'a HeaderMap) -> Option<Asked<'a>> {
     (uri.path() != "/health").then_some(Asked { class: Class::Normal, within: Duration::from_secs(3), session })
 }
 
-fn regulated(settings: &str, gate: Arc<Semaphore>) -> Regulated<impl Service<
-    Request<Untouched>, Response = Response, Error = Infallible, Future: Send,
-> + Clone + Send + 'static> {
+fn regulated(
+    settings: &str,
+    gate: Arc<Semaphore>,
+) -> Regulated<
+    impl Service<Request<Untouched>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+> {
     let (limits, meter) = (Limits::default(), SdkMeterProvider::default().meter("test"));
     limits.set(settings.parse().unwrap()).unwrap();
     let admission = Admission::new(limits, Pressure::default(), Lag::new(&meter), &meter);

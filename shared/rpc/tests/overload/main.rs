@@ -150,7 +150,11 @@ async fn what_usually_takes_longer_than_is_left_is_not_begun() {
     }
     let late = callee.call("test.look", Class::Normal, 50).await;
     assert!(late.overloaded && late.status == 503, "{late:?}");
-    assert_eq!(callee.call("test.tell", Class::Normal, 50).await.status, 200, "a message is of use to others later too");
+    assert_eq!(
+        callee.call("test.tell", Class::Normal, 50).await.status,
+        200,
+        "a message is of use to others later too"
+    );
     // Refusing brings no samples, so it gives way by itself.
     let mut refused = 0;
     while callee.call("test.look", Class::Normal, 50).await.status != 200 {
