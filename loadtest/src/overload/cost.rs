@@ -112,7 +112,8 @@ async fn slice(
 /// Leaves the storefronts no place, or gives it back.
 async fn stuck(shop: &Shop, is_stuck: bool) -> anyhow::Result<()> {
     for node in shop.nodes("frontend").await? {
-        let limits = if is_stuck { json!({"admission": {"work_max": 1}}) } else { shop.limits(&node, true) };
+        let limits =
+            if is_stuck { json!({"admission": {"work_min": 1, "work_max": 1}}) } else { shop.limits(&node, true) };
         shop.put(&node, "limits", &limits).await?;
     }
     for node in shop.nodes("logic").await? {

@@ -20,17 +20,17 @@ const FINE: [f64; 4] = [0.9, 1.0, 1.1, 1.3];
 /// A rough look is enough to find the neighbourhood.
 const ROUGH_MAX: Duration = Duration::from_secs(5);
 
-/// The peak and what showed it.
+/// The peak.
 #[derive(Debug, Clone)]
 pub(crate) struct Peak {
+    /// Good answers a second.
     pub(crate) rate: f64,
-    pub(crate) steps: Vec<Step>,
 }
 
 /// Searches the peak of this shop.
 pub(crate) async fn find(lab: &Lab<'_>, shop: &Shop) -> anyhow::Result<Peak> {
     if let Some(rate) = lab.options.peak {
-        return Ok(Peak { rate, steps: Vec::new() });
+        return Ok(Peak { rate });
     }
     report::note("searching the peak");
     let mut steps: Vec<Step> = Vec::new();
@@ -55,10 +55,7 @@ pub(crate) async fn find(lab: &Lab<'_>, shop: &Shop) -> anyhow::Result<Peak> {
     }
     let rate = best(&fine);
     report::note(&format!("the peak is {rate:.0} good answers a second"));
-    for step in &mut fine {
-        step.x = step.rate / rate;
-    }
-    Ok(Peak { rate, steps: fine })
+    Ok(Peak { rate })
 }
 
 fn best(steps: &[Step]) -> f64 {

@@ -17,6 +17,8 @@ const OPS_WITHIN: Duration = Duration::from_secs(5);
 /// Places in a logic node's admission beyond those of the model: the real work happens outside of the slots, so without
 /// them slots would stand empty for moments; with many of them the model would queue where admission does not see it.
 const BESIDE_THE_SLOTS: u32 = 2;
+/// Fewest requests that a storefront of a modelled cluster works on at a time.
+const WORK_MIN: u32 = 2;
 
 /// What logic nodes model.
 #[derive(Debug, Clone, Copy)]
@@ -123,8 +125,11 @@ impl Shop {
     pub(crate) fn limits(&self, node: &Node, on: bool) -> Value {
         match self.model {
             Some(model) if node.family == "logic" => {
-                json!({"protection": on, "admission": {"work_max": model.slots + BESIDE_THE_SLOTS}})
+                let places = model.slots + BESIDE_THE_SLOTS;
+                json!({"protection": on, "admission": {"work_min": places, "work_max": places}})
             }
+            // The default minimum is for real work of all processors: more than the modelled cluster can do in all.
+            Some(_) if node.family == "frontend" => json!({"protection": on, "admission": {"work_min": WORK_MIN}}),
             _ => json!({"protection": on}),
         }
     }
