@@ -125,7 +125,7 @@ mod tests {
         assert_eq!((limits.now().admission.work_max, limits.now().protection), (7, true));
         for (bad, names) in [
             (r#"{"admission":{"work_max":0}}"#, "admission.work_max is 0"),
-            (r#"{"client":{"throttle_floor":0}}"#, "client.throttle_floor is 0; possible are 1 to 10000"),
+            (r#"{"client":{"throttle_floor":0}}"#, "client.throttle_floor is 0; possible are 1 to 1000"),
             (r#"{"admission":{"work_mux":1}}"#, "work_mux"),
             ("7", "GET /limits"),
         ] {

@@ -12,7 +12,7 @@ pub struct ClientSettings {
     pub retry_reserve: u32,
     /// A family that accepts less than calls * 100 / this is spared some of them.
     pub throttle_k_percent: u32,
-    /// Calls in a second that are never throttled.
+    /// So many calls a second, evenly, are never throttled.
     pub throttle_floor: u32,
     /// Milliseconds without a sign of life of a family, after which calls to it end at once.
     pub gate_after_ms: u32,
@@ -58,7 +58,7 @@ impl ClientSettings {
             ("client.retry_percent", self.retry_percent, 0, 100),
             ("client.retry_reserve", self.retry_reserve, 0, 10_000),
             ("client.throttle_k_percent", self.throttle_k_percent, 100, 1_000),
-            ("client.throttle_floor", self.throttle_floor, 1, 10_000),
+            ("client.throttle_floor", self.throttle_floor, 1, 1_000),
             ("client.gate_after_ms", self.gate_after_ms, 100, 60_000),
             ("client.gate_trial_ms", self.gate_trial_ms, 10, 10_000),
             ("client.breaker_failures", self.breaker_failures, 1, 1_000),
