@@ -11,6 +11,7 @@ mod instruments;
 mod scope;
 mod server;
 mod transport;
+mod usual;
 mod wire;
 
 pub use budget::RetryBudget;

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
+    future::ready,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
@@ -189,7 +190,10 @@ impl InProcess {
 impl Transport for InProcess {
     async fn send(&self, address: &str, request: WireRequest) -> Result<WireResponse, TransportError> {
         match self.get(address) {
-            Some(server) => Ok(server.handle(request.operation, server.headers_of(&request), request.body).await),
+            Some(server) => {
+                let headers = server.headers_of(&request);
+                Ok(server.handle(request.operation, &headers, ready(Ok(request.body))).await)
+            }
             None => Err(TransportError::NotSent("nobody listens there".to_owned())),
         }
     }
