@@ -9,6 +9,10 @@ use std::{
 use arc_swap::{ArcSwap, Guard};
 use serde::{Deserialize, Serialize};
 
+mod client;
+
+pub use client::ClientSettings;
+
 /// What a node's regulation goes by. What a text leaves out keeps its default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -102,20 +106,6 @@ impl AdmissionSettings {
     }
 }
 
-/// What a node's calls to others go by.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ClientSettings {
-    /// Resends in percent of calls.
-    pub retry_percent: u32,
-}
-
-impl Default for ClientSettings {
-    fn default() -> Self {
-        Self { retry_percent: 10 }
-    }
-}
-
 /// Settings that cannot be used; the text names the setting and its bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingsError(pub(crate) String);
@@ -130,13 +120,13 @@ impl std::fmt::Display for SettingsError {
 
 impl Settings {
     fn check(&self) -> Result<(), SettingsError> {
-        let client = [("retry_percent", self.client.retry_percent, 0, 100)];
         let of = |side: &'static str, all: &[(&'static str, u32, u32, u32)]| {
             let wrong = all.iter().find(|(_, value, least, most)| !(least..=most).contains(&value))?;
             let (name, value, least, most) = wrong;
             Some(SettingsError(format!("{side}.{name} is {value}; possible are {least} to {most}")))
         };
-        if let Some(error) = of("admission", &self.admission.bounded()).or_else(|| of("client", &client)) {
+        if let Some(error) = of("admission", &self.admission.bounded()).or_else(|| of("client", &self.client.bounded()))
+        {
             return Err(error);
         }
         Ok(())
@@ -198,6 +188,7 @@ mod tests {
         assert_eq!((limits.now().admission.work_max, limits.now().protection), (7, true));
         for (bad, names) in [
             (r#"{"admission":{"work_max":0}}"#, "admission.work_max is 0"),
+            (r#"{"client":{"throttle_floor":0}}"#, "client.throttle_floor is 0; possible are 1 to 1000"),
             (r#"{"admission":{"work_mux":1}}"#, "work_mux"),
             ("7", "GET /limits"),
         ] {

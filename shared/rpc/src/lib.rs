@@ -2,10 +2,12 @@
 //! permits; both are derived from the operation's type and nothing else.
 #![warn(missing_docs)]
 
+mod attempt;
 mod budget;
 mod client;
 mod discovery;
 mod endpoints;
+mod instruments;
 mod scope;
 mod server;
 mod transport;

@@ -30,7 +30,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::{
-    scope::{Scope, TraceContext},
+    scope::{Scope, TraceContext, noting_shed},
     usual::Usual,
     wire::{self, WireRequest, WireResponse},
 };
@@ -157,14 +157,8 @@ fn encode<O: Operation>(outcome: Outcome<O>) -> (WireResponse, &'static str) {
 }
 
 fn answer(status: StatusCode, outcome: Option<&str>, retry: bool, body: impl Into<Bytes>) -> WireResponse {
-    WireResponse {
-        status: status.as_u16(),
-        outcome: outcome.map(str::to_owned),
-        retry,
-        queued_ms: 0,
-        overloaded: false,
-        body: body.into(),
-    }
+    let (status, outcome) = (status.as_u16(), outcome.map(str::to_owned));
+    WireResponse { status, outcome, retry, body: body.into(), ..WireResponse::default() }
 }
 
 /// Not executed, because there is more to do than can be done.
@@ -342,7 +336,8 @@ impl Inner {
         };
         let call = Call { key: key.map(str::to_owned), body };
         let span = tracing::info_span!("op", operation = name, trace_id = %format_args!("{:032x}", scope.trace.trace_id), node = self.node.id);
-        let (response, outcome) = scope.run((bound.call)(call)).instrument(span).await;
+        let ((mut response, outcome), is_shed) = noting_shed(scope.run((bound.call)(call))).instrument(span).await;
+        response.overloaded_below = is_shed && !matches!(outcome, "ok" | "refused");
         if let (Some(usual), "ok") = (&bound.usual, outcome) {
             usual.note(started.elapsed());
         }
@@ -379,8 +374,9 @@ async fn serve_http(State(server): State<OpServer>, Path(name): Path<String>, re
     if response.queued_ms > 0 {
         headers.insert(wire::QUEUED, response.queued_ms.into());
     }
-    if response.overloaded {
-        headers.insert(wire::OVERLOAD, HeaderValue::from_static("1"));
+    if response.overloaded || response.overloaded_below {
+        let who = if response.overloaded { "1" } else { wire::BELOW };
+        headers.insert(wire::OVERLOAD, HeaderValue::from_static(who));
     }
     http
 }
