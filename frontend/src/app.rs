@@ -12,7 +12,7 @@ use axum::{
 use clap::{Args, builder::BoolishValueParser};
 use contract::{NoKey, Sku, shop};
 use opentelemetry::metrics::Histogram;
-use overload::Admission;
+use overload::{Admission, Regulated};
 use rpc::{Client, ClientOptions, Discovery, HttpTransport, Scope};
 use runtime::{ListenerLimits, Metrics, Node, NodeOptions, Readiness, Seams, Tasks};
 use tokio::sync::Semaphore;
@@ -21,7 +21,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::{
     api, observe, pages,
     problem::{Kind, Problem},
-    security,
+    regulation, security,
+    slow::SlowBodies,
     webhooks::{self, WebhookSecret},
 };
 
@@ -60,6 +61,8 @@ pub struct App {
     pub(crate) readiness: Readiness,
     pub(crate) secure_cookie: bool,
     pub(crate) request_duration: Histogram<f64>,
+    pub(crate) slow_bodies: SlowBodies,
+    admission: Admission,
     webhook_secret: Option<WebhookSecret>,
     views: Arc<Semaphore>,
 }
@@ -84,6 +87,8 @@ impl App {
             readiness: node.readiness.clone(),
             secure_cookie,
             request_duration,
+            slow_bodies: SlowBodies::new(node),
+            admission: node.admission.clone(),
             webhook_secret: None,
             views: Arc::new(Semaphore::new(VIEWS_MAX)),
         }
@@ -122,11 +127,13 @@ impl App {
     }
 }
 
-/// Most requests that one node works on at a time. A checkout may wait for seconds on the provider, so this is far above
-/// what the processors need, and far below what memory bears.
-const IN_FLIGHT_MAX: usize = 1_024;
+/// What the public listener serves: the router behind admission, which refuses what is too much before it is routed, its
+/// body read, its session looked up or a line of it logged.
+pub fn service(app: &App) -> Regulated<Router> {
+    Regulated::new(router(app), app.admission.clone(), regulation::rules())
+}
 
-/// Everything the public listener serves. The order of the layers is fixed here, outermost last, and nowhere else.
+/// Everything the public listener serves, without admission. The order of the layers is fixed here, outermost last, and nowhere else.
 pub fn router(app: &App) -> Router {
     let readiness = app.readiness.clone();
     let shop = api::routes()
@@ -137,24 +144,15 @@ pub fn router(app: &App) -> Router {
         // Innermost: refuses before any handler acts, and its answer needs all that lies outside.
         .layer(from_fn(security::refuse_cross_site))
         // Outside the refusal, so that a panic anywhere in it or in a handler is an answer and not a cut connection.
-        .layer(CatchPanicLayer::custom(Problem::of_panic))
-        // Outside all work: what is too much is refused before its body is read or its session looked up.
-        .layer(Admission::new(IN_FLIGHT_MAX, too_much));
+        .layer(CatchPanicLayer::custom(Problem::of_panic));
     shop
-        // For load balancers in front: beside admission, since it must answer when the shop is full. Liveness and metrics
-        // stay on the operations listener.
+        // For load balancers in front. Liveness and metrics stay on the operations listener.
         .route("/health/ready", get(move || async move { readiness.answer() }))
         // Outside the refusals: they need the same headers as any answer.
         .layer(from_fn(security::set_headers))
         // Outermost: gives deadline and trace to all inside, and counts what the client really got.
         .layer(from_fn_with_state(app.clone(), observe::observe))
         .with_state(app.clone())
-}
-
-fn too_much() -> Response {
-    // Nothing was read, so nothing is known of the key: the same one may come again, a new one would be a new purchase.
-    let busy = Problem::new(Kind::Busy, "this node has all the requests it can work on").retry_after_s(1);
-    busy.keyed(None, false).into_response()
 }
 
 /// No route has this path.
@@ -177,7 +175,7 @@ async fn wrong_method(uri: Uri) -> Response {
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let node = Node::start("frontend", &options.node)?;
     let app = App::open(&node, &options)?;
-    let router = router(&app);
+    let service = service(&app);
     node.readiness.set_ready();
-    node.run(&options.node, router, ListenerLimits::PUBLIC).await
+    node.run(&options.node, service, ListenerLimits::PUBLIC).await
 }

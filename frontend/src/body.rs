@@ -17,7 +17,10 @@ use serde::{
 };
 use serde_json::{Map, Number, Value};
 
-use crate::problem::{Kind, Problem};
+use crate::{
+    problem::{Kind, Problem},
+    slow,
+};
 
 /// Largest body in bytes; the largest sensible one, a checkout with an address, has about 2 KiB.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -75,15 +78,17 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-/// The whole body, bounded in size and, by the deadline of the request, in time.
+/// The whole body, bounded in size and, by the deadline of the request, in time. One that does not come at once needs a
+/// place among the slow ones.
 pub(crate) async fn read_at_most(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
     let late = || Problem::new(Kind::BodyTimeout, "the whole body must arrive before the deadline of the request");
-    match Scope::current() {
-        Some(scope) => {
-            tokio::time::timeout(scope.remaining(), collect(body, bytes_max)).await.map_err(|_elapsed| late())?
-        }
-        None => collect(body, bytes_max).await,
+    let Some(scope) = Scope::current() else { return collect(body, bytes_max).await };
+    let mut collecting = Box::pin(collect(body, bytes_max));
+    if let Ok(collected) = tokio::time::timeout(slow::AFTER.min(scope.remaining()), &mut collecting).await {
+        return collected;
     }
+    let _place = slow::enter()?;
+    tokio::time::timeout(scope.remaining(), collecting).await.map_err(|_elapsed| late())?
 }
 
 async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, Problem> {

@@ -46,6 +46,14 @@ impl Presented {
     }
 }
 
+/// What a request shows as its token, whatever it is: for what must cost next to nothing and need not be right.
+pub(crate) fn presented_token(headers: &HeaderMap) -> Option<&[u8]> {
+    match headers.get(header::AUTHORIZATION) {
+        Some(value) => Some(value.as_bytes()),
+        None => cookie(headers).map(str::as_bytes),
+    }
+}
+
 fn session_of(token: &str) -> Option<SessionId> {
     let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     (token.len() == TOKEN_LEN && token.bytes().all(is_hex)).then(|| SessionId::of_token(token))

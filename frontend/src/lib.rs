@@ -11,9 +11,11 @@ mod observe;
 mod pages;
 mod params;
 mod problem;
+mod regulation;
 mod security;
+mod slow;
 mod views;
 mod webhooks;
 
-pub use app::{App, Options, router, run};
+pub use app::{App, Options, router, run, service};
 pub use webhooks::WebhookSecret;

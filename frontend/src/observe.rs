@@ -1,8 +1,6 @@
 //! What surrounds every public request: a deadline and a trace that travel to all tiers, a span, and one figure in the
 //! metrics for what the client really got.
 
-use std::time::Duration;
-
 use axum::{
     extract::{MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, Method, StatusCode},
@@ -14,23 +12,12 @@ use rpc::{Scope, TraceContext};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use crate::app::App;
+use crate::{app::App, regulation};
 
 /// Names the request to whoever reads the logs.
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 
-/// How long a request may take in all, retries of inner calls included.
-fn deadline(method: &Method, route: &str) -> Duration {
-    match (method.as_str(), route) {
-        // Above the 5 s after which the driver of a checkout answers 202 by itself.
-        ("POST", "/api/checkout") => Duration::from_secs(8),
-        // Password hashes queue for two places per sessions node.
-        ("POST", "/api/session" | "/api/accounts") => Duration::from_secs(6),
-        _ => Duration::from_secs(3),
-    }
-}
-
-/// Sets deadline and trace for all work inside, and records the request by its route template: a path would make a label
+/// Sets deadline, class and trace for all work inside, and records the request by its route template: a path would make a label
 /// of every sku.
 pub(crate) async fn observe(
     State(app): State<App>,
@@ -46,10 +33,11 @@ pub(crate) async fn observe(
     let trace =
         given.and_then(TraceContext::parse).map_or(fresh, |given| TraceContext { span_id: fresh.span_id, ..given });
     let trace_id = format!("{:032x}", trace.trace_id);
-    let scope = Scope::new(deadline(&method, &route), trace);
+    let regulation = regulation::of(&method, request.uri().path());
+    let scope = Scope::new(regulation.within, trace).of(regulation.class);
     let span = tracing::info_span!("request", %method, route, trace_id, node = app.node_id);
     let started = Instant::now();
-    let mut response = scope.run(next.run(request)).instrument(span).await;
+    let mut response = scope.run(app.slow_bodies.clone().watch(next.run(request))).instrument(span).await;
     let seconds = started.elapsed().as_secs_f64();
     let status = response.status();
     tracing::debug!(target: "access", %method, route, status = status.as_u16(), seconds, trace_id, node = app.node_id, "answered");

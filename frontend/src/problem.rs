@@ -4,7 +4,7 @@
 use std::any::Any;
 
 use axum::{
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use contract::{CallError, OperationId, orders::OrderState};
@@ -86,6 +86,7 @@ kinds! {
     BadAddress, UNPROCESSABLE_ENTITY, "bad-address", "The address does not fit", "Each field that is sent has 1 to 200 characters.";
     KeyReused, UNPROCESSABLE_ENTITY, "key-reused", "The key belongs to another request", "Repeat the first request unchanged, or mint a new key for a new intent.";
     Throttled, TOO_MANY_REQUESTS, "throttled", "Too many wrong passwords", "Wait for Retry-After; nothing was looked at.";
+    TooFast, TOO_MANY_REQUESTS, "too-fast", "This session asks too much", "Nothing happened. Send the same after Retry-After, and at most so many a second.";
     Panic, INTERNAL_SERVER_ERROR, "internal-error", "A defect of the shop", "Repeat with the same key: a started checkout goes on by itself.";
     Busy, SERVICE_UNAVAILABLE, "busy", "Not executed", "Nothing happened. Send the same again after Retry-After, with the same key if it has one.";
     PaymentsBusy, SERVICE_UNAVAILABLE, "payments-busy", "Too many are paying at this moment", "Nothing began and the key is unused. Send the same again after Retry-After.";
@@ -179,19 +180,26 @@ impl Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+impl Problem {
+    /// Its parts as they go out.
+    pub(crate) fn document(self) -> (StatusCode, HeaderMap, String) {
         let mut document = *self.members;
         document.insert("type".to_owned(), format!("/docs/problems#{}", self.kind.slug()).into());
         document.insert("title".to_owned(), self.kind.title().into());
         document.insert("status".to_owned(), self.kind.status().as_u16().into());
         document.insert("detail".to_owned(), self.detail.into());
-        let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE))];
-        let mut response = (self.kind.status(), content_type, Value::Object(document).to_string()).into_response();
+        let mut headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE))]);
         for (name, value) in self.headers {
-            response.headers_mut().insert(name, value);
+            headers.insert(name, value);
         }
-        response
+        (self.kind.status(), headers, Value::Object(document).to_string())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, headers, body) = self.document();
+        (status, headers, body).into_response()
     }
 }
 

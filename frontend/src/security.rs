@@ -34,7 +34,12 @@ const HEADERS: [(HeaderName, &str); 6] = [
 pub(crate) async fn set_headers(request: Request, next: Next) -> Response {
     let is_api = request.uri().path().starts_with("/api/");
     let mut response = next.run(request).await;
-    let headers = response.headers_mut();
+    complete(response.headers_mut(), is_api);
+    response
+}
+
+/// Adds the headers that an answer of the API or of a page lacks.
+pub(crate) fn complete(headers: &mut HeaderMap, is_api: bool) {
     for (name, value) in HEADERS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
@@ -42,7 +47,6 @@ pub(crate) async fn set_headers(request: Request, next: Next) -> Response {
         // Carts, orders, sessions and problems are one customer's. What is everybody's says so itself.
         headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     }
-    response
 }
 
 /// Refuses an unsafe request that another site's page sent. A request with a bearer passes: no site can make a browser

@@ -17,6 +17,7 @@ use contract::{
     shop::{self, CartView, ChangeRefusal, CheckoutRefusal, CheckoutReply, ShowOrderRefusal},
 };
 use frontend::{App, WebhookSecret};
+use overload::Regulated;
 use rpc::{Client, ClientOptions, InProcess, Ops};
 use runtime::{Node, Seams, Secret};
 use serde_json::Value;
@@ -46,6 +47,7 @@ impl Fake {
 
 pub(crate) struct Edge {
     pub(crate) router: Router,
+    pub(crate) service: Regulated<Router>,
     pub(crate) node: Node,
     pub(crate) transport: InProcess,
     fake: Fake,
@@ -68,14 +70,14 @@ impl Edge {
         let discovery = format!("static://{ADDRESS}").parse().unwrap();
         let client = Client::new(&edge, Arc::new(transport.clone()), discovery, ClientOptions::default());
         let app = App::new(&edge, client, secure);
-        Self { router: frontend::router(&app), node: edge, transport, fake, app }
+        Self { router: frontend::router(&app), service: frontend::service(&app), node: edge, transport, fake, app }
     }
 
     /// The same, and events signed with this are taken.
     pub(crate) fn with_webhooks(secret: &str) -> Self {
         let edge = Self::new();
         let app = edge.app.clone().with_webhooks(WebhookSecret::new(secret.as_bytes()).unwrap());
-        Self { router: frontend::router(&app), ..edge }
+        Self { router: frontend::router(&app), service: frontend::service(&app), ..edge }
     }
 
     /// From now on nobody answers at logic's address.
@@ -92,8 +94,9 @@ impl Edge {
         !self.fake.0.lock().unwrap().is_empty()
     }
 
+    /// As over the listener: through admission.
     pub(crate) async fn send(&self, call: Call) -> Reply {
-        let response = self.router.clone().oneshot(call.0).await.unwrap();
+        let response = self.service.clone().oneshot(call.0).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, 16 * 1024 * 1024).await.unwrap().to_vec();
         Reply { status: parts.status, headers: parts.headers, body }

@@ -4,7 +4,7 @@ use std::{convert::Infallible, time::Duration};
 
 use axum::body::{Body, Bytes};
 use futures_util::stream;
-use runtime::ListenerLimits;
+use runtime::{Connections, ListenerLimits};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -108,7 +108,13 @@ async fn a_large_body_is_answered_and_not_reset() {
     let listener = runtime::bind("--listen", "127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr().unwrap();
     let tasks = edge.node.tasks.clone();
-    drop(tasks.spawn(runtime::serve(listener, edge.router.clone(), ListenerLimits::PUBLIC, tasks.clone())));
+    drop(tasks.spawn(runtime::serve(
+        listener,
+        edge.router.clone(),
+        ListenerLimits::PUBLIC,
+        tasks.clone(),
+        Connections::default(),
+    )));
     // A plain client writes all before it reads anything; a small buffer keeps the kernel from taking all of it at once.
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_send_buffer_size(16 * 1024).unwrap();

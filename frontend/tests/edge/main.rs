@@ -7,5 +7,6 @@ mod checkout;
 mod documents;
 mod fake;
 mod guards;
+mod overload;
 mod sessions;
 mod webhooks;

@@ -117,7 +117,7 @@ impl Script {
 
     fn answer<O: Operation>(&self, status: u16, outcome: Option<&str>, body: Vec<u8>) {
         let outcome = outcome.map(str::to_owned);
-        let response = WireResponse { status, outcome, retry: false, body: body.into() };
+        let response = WireResponse { status, outcome, retry: false, body: body.into(), ..WireResponse::default() };
         self.state.lock().unwrap().answers.entry(O::NAME).or_default().push_back(response);
     }
 

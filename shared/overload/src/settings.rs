@@ -9,6 +9,10 @@ use std::{
 use arc_swap::{ArcSwap, Guard};
 use serde::{Deserialize, Serialize};
 
+mod client;
+
+pub use client::ClientSettings;
+
 /// What a node's regulation goes by. What a text leaves out keeps its default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -28,31 +32,77 @@ impl Default for Settings {
     }
 }
 
-/// What a node lets in.
+/// What a node lets in. All durations are in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdmissionSettings {
+    /// Whether the two limits are looked for between their bounds, by what queues further in; else they are the maxima.
+    pub adaptive: bool,
+    /// Fewest requests under work at a time, checkouts apart, that the limit may fall to.
+    pub work_min: u32,
     /// Most requests under work at a time, checkouts apart.
     pub work_max: u32,
+    /// Fewest checkouts under work at a time that their limit may fall to.
+    pub checkout_min: u32,
+    /// Most checkouts under work at a time. They wait for the payment provider, so they have places of their own.
+    pub checkout_max: u32,
+    /// Places in the queue for a hundred places under work.
+    pub queue_percent: u32,
+    /// Longest wait in a queue that stands. Below the 20 ms within which a refusal must come (F3).
+    pub queue_target_ms: u32,
+    /// Longest wait in any other queue, and how long one must not have been empty to stand.
+    pub queue_interval_ms: u32,
+    /// Mean wait in the queues of other nodes above which the limit falls (DAGOR's 20 ms).
+    pub inner_queue_ms: u32,
+    /// Mean lateness of the event loop above which the limit falls.
+    pub lag_ms: u32,
+    /// Requests a second that one session may send to a frontend; 0 for any number.
+    pub session_per_s: u32,
+    /// Requests that one session may send at once.
+    pub session_burst: u32,
+    /// Most open connections; never more than half of the process's file descriptors.
+    pub connections_max: u32,
 }
 
 impl Default for AdmissionSettings {
     fn default() -> Self {
-        Self { work_max: 1_024 }
+        Self {
+            adaptive: true,
+            // Enough for a node to use all processors of a small machine, so that a loop that is late for another reason
+            // (a neighbour that compiles, say) closes no shop.
+            work_min: 32,
+            work_max: 512,
+            checkout_min: 32,
+            checkout_max: 256,
+            queue_percent: 200,
+            queue_target_ms: 10,
+            queue_interval_ms: 100,
+            inner_queue_ms: 20,
+            lag_ms: 50,
+            // A hundred times what a person with many tabs needs; a program that polls too fast meets it.
+            session_per_s: 1_000,
+            session_burst: 2_000,
+            connections_max: 8_000,
+        }
     }
 }
 
-/// What a node's calls to others go by.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ClientSettings {
-    /// Resends in percent of calls.
-    pub retry_percent: u32,
-}
-
-impl Default for ClientSettings {
-    fn default() -> Self {
-        Self { retry_percent: 10 }
+impl AdmissionSettings {
+    fn bounded(&self) -> [(&'static str, u32, u32, u32); 12] {
+        [
+            ("work_min", self.work_min, 1, 65_536),
+            ("work_max", self.work_max, 1, 65_536),
+            ("checkout_min", self.checkout_min, 1, 65_536),
+            ("checkout_max", self.checkout_max, 1, 65_536),
+            ("queue_percent", self.queue_percent, 0, 10_000),
+            ("queue_target_ms", self.queue_target_ms, 1, 60_000),
+            ("queue_interval_ms", self.queue_interval_ms, 1, 60_000),
+            ("inner_queue_ms", self.inner_queue_ms, 1, 60_000),
+            ("lag_ms", self.lag_ms, 1, 60_000),
+            ("session_per_s", self.session_per_s, 0, 1_000_000),
+            ("session_burst", self.session_burst, 1, 1_000_000),
+            ("connections_max", self.connections_max, 1, 1_000_000),
+        ]
     }
 }
 
@@ -70,13 +120,14 @@ impl std::fmt::Display for SettingsError {
 
 impl Settings {
     fn check(&self) -> Result<(), SettingsError> {
-        for (name, value, least, most) in [
-            ("admission.work_max", self.admission.work_max, 1, 65_536),
-            ("client.retry_percent", self.client.retry_percent, 0, 100),
-        ] {
-            if !(least..=most).contains(&value) {
-                return Err(SettingsError(format!("{name} is {value}; possible are {least} to {most}")));
-            }
+        let of = |side: &'static str, all: &[(&'static str, u32, u32, u32)]| {
+            let wrong = all.iter().find(|(_, value, least, most)| !(least..=most).contains(&value))?;
+            let (name, value, least, most) = wrong;
+            Some(SettingsError(format!("{side}.{name} is {value}; possible are {least} to {most}")))
+        };
+        if let Some(error) = of("admission", &self.admission.bounded()).or_else(|| of("client", &self.client.bounded()))
+        {
+            return Err(error);
         }
         Ok(())
     }
@@ -137,6 +188,7 @@ mod tests {
         assert_eq!((limits.now().admission.work_max, limits.now().protection), (7, true));
         for (bad, names) in [
             (r#"{"admission":{"work_max":0}}"#, "admission.work_max is 0"),
+            (r#"{"client":{"throttle_floor":0}}"#, "client.throttle_floor is 0; possible are 1 to 1000"),
             (r#"{"admission":{"work_mux":1}}"#, "work_mux"),
             ("7", "GET /limits"),
         ] {

@@ -4,26 +4,34 @@
 //! refusal is final. "Not executed" may be sent again under any strategy. "Unknown" may be sent again only if the
 //! operation's strategy says so, and stays unknown for the caller unless a later attempt brings a definite answer. A
 //! resend goes to another node, costs budget, never outlives the deadline, and is not made when the callee says that
-//! the failure lies deeper, where it was retried already.
+//! the failure lies deeper, where it was retried already. What the callee refused for overload is sent again only if it
+//! sells something, and once.
+//!
+//! Before anything is sent, the gate (`overload::Gate`) and the throttle (`overload::Throttle`) may refuse the call here;
+//! what each attempt tells about its node goes to `endpoints.rs`, and about load to the node's admission (`node.pressure`).
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
-use contract::{CallError, Operation, Outcome, Strategy, WireKey as _};
-use opentelemetry::{KeyValue, metrics::Histogram};
-use overload::Class;
-use runtime::{Metrics, Node};
+use contract::{CallError, Family, Operation, Outcome, Strategy, WireKey as _};
+use opentelemetry::KeyValue;
+use overload::{Class, Throttle, Usual};
+use runtime::Node;
 use tokio::time::Instant;
 
 use crate::{
-    Discovery, Endpoint, RetryBudget, Transport, TransportError,
-    endpoints::Endpoints,
-    scope::{Scope, TraceContext},
-    wire::{WireRequest, WireResponse},
+    Discovery, Endpoint, RetryBudget, Transport,
+    attempt::{Heard, Means},
+    endpoints::{Endpoints, Flight, Verdict},
+    instruments::{Instruments, show},
+    scope::{Scope, TraceContext, note_shed},
 };
 
 /// What the caller keeps for itself of the remaining time at each hop.
-const HOP_MARGIN: Duration = Duration::from_millis(5);
+pub(crate) const HOP_MARGIN: Duration = Duration::from_millis(5);
 /// First pause between attempts; doubles, with full jitter.
 const BACKOFF_FIRST_MS: u64 = 20;
 
@@ -47,20 +55,17 @@ impl Default for ClientOptions {
 pub struct Client(Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
-    node: Node,
-    transport: Arc<dyn Transport>,
-    endpoints: Arc<Endpoints>,
-    budget: RetryBudget,
+pub(crate) struct Inner {
+    pub(crate) node: Node,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) endpoints: Arc<Endpoints>,
+    pub(crate) budget: RetryBudget,
+    throttle: Mutex<Throttle>,
+    usual: Mutex<Usual>,
     options: ClientOptions,
-    duration: Histogram<f64>,
-    attempts: Histogram<u64>,
-}
-
-/// How one attempt ended, and whether the loop may go on.
-struct Attempted<R, F> {
-    result: Result<R, CallError<F>>,
-    retry: bool,
+    instruments: Instruments,
+    /// Whom it calls: known from the first call on.
+    pub(crate) target: OnceLock<Family>,
 }
 
 impl Client {
@@ -81,19 +86,19 @@ impl Client {
         let endpoints = Arc::new(endpoints);
         node.tasks.spawn_until_stop(endpoints.clone().watch(transport.clone()));
         let meter = node.metrics.meter();
-        let duration = meter
-            .f64_histogram("trestle_call_duration")
-            .with_unit("s")
-            .with_description("time of a call with its resends, by operation, strategy and outcome")
-            .with_boundaries(Metrics::duration_buckets())
-            .build();
-        let attempts = meter
-            .u64_histogram("trestle_call_attempts")
-            .with_description("attempts of a call")
-            .with_boundaries(vec![1.0, 2.0, 3.0, 5.0])
-            .build();
-        let budget = RetryBudget::default();
-        Self(Arc::new(Inner { node: node.clone(), transport, endpoints, budget, options, duration, attempts }))
+        let inner = Arc::new(Inner {
+            node: node.clone(),
+            transport,
+            endpoints,
+            budget: RetryBudget::default(),
+            throttle: Mutex::new(Throttle::new(Instant::now())),
+            usual: Mutex::default(),
+            options,
+            instruments: Instruments::new(&meter),
+            target: OnceLock::new(),
+        });
+        show(&meter, &Arc::downgrade(&inner));
+        Self(inner)
     }
 
     /// Calls an operation on some node of the family and resends as its strategy allows.
@@ -109,37 +114,18 @@ impl Client {
             Err(error) => return Err(CallError::NotExecuted(format!("cannot be encoded: {error}"))),
         };
         let started = Instant::now();
-        inner.budget.deposit();
-        let (mut tried, mut attempt, mut unknown) = (Vec::new(), 0, None);
-        let outcome = loop {
-            attempt += 1;
-            let Some(endpoint) = inner.endpoints.choose(&tried, &inner.node.seams) else {
-                break Err(CallError::NotExecuted(format!("no {} node is known", O::FAMILY)));
-            };
-            let attempted = inner.attempt::<O>(&endpoint, &scope, key.to_wire(), attempt, body.clone()).await;
-            tried.push(endpoint);
-            let again = match &attempted.result {
-                Err(CallError::NotExecuted(_)) => attempted.retry,
-                Err(CallError::Unknown(reason)) => {
-                    unknown.get_or_insert_with(|| reason.clone());
-                    attempted.retry && <O::Retry as Strategy>::RESEND_AFTER_UNKNOWN
-                }
-                _ => false,
-            };
-            if !again || attempt >= inner.options.attempts_max || !inner.budget.withdraw() {
-                break attempted.result;
-            }
-            inner.back_off(attempt, &tried).await;
-            if scope.remaining() <= HOP_MARGIN {
-                break attempted.result;
-            }
+        inner.target.get_or_init(|| O::FAMILY);
+        let (outcome, attempts) = match inner.may_call(O::FAMILY, scope.class) {
+            Ok(()) => inner.send::<O>(&scope, key.to_wire(), &body).await,
+            Err(reason) => (Err(CallError::NotExecuted(reason)), 0),
         };
-        let outcome = sticky(outcome, unknown);
-        inner.record::<O>(started, attempt, &outcome);
+        inner.record::<O>(started, attempts, &outcome);
         outcome
     }
 
-    /// Calls an operation on one given node, once: for replication, where each node matters.
+    /// Calls an operation on one given node, once: for replication, where each node matters. So it is neither throttled nor
+    /// kept from a node that fails, and says nothing about load: it is part of work that was let in already, which is
+    /// also why it goes before all other.
     ///
     /// # Errors
     /// The three arms of [`CallError`].
@@ -151,10 +137,13 @@ impl Client {
         within: Duration,
     ) -> Outcome<O> {
         let trace = Scope::current().map_or_else(|| TraceContext::start(&self.0.node.seams), |scope| scope.trace);
-        let body = serde_json::to_vec(request).map_err(|error| CallError::NotExecuted(error.to_string()))?;
-        let class = Scope::current().map_or_else(Class::default, |scope| scope.class);
-        let scope = Scope::new(within + HOP_MARGIN, trace).of(class);
-        self.0.attempt::<O>(endpoint, &scope, key.to_wire(), 1, body.into()).await.result
+        let body = serde_json::to_vec(request).map_err(|error| CallError::NotExecuted(error.to_string()))?.into();
+        let scope = Scope::new(within + HOP_MARGIN, trace).of(Class::Emergency);
+        let _flight = endpoint.begin(Instant::now());
+        self.0
+            .attempt::<O>(endpoint, &Means { scope: &scope, key: key.to_wire(), attempt: 1, body: &body })
+            .await
+            .result
     }
 
     /// All nodes of the family, ready or not (without the caller itself, for a client of peers).
@@ -177,52 +166,120 @@ impl Client {
 }
 
 impl Inner {
-    async fn attempt<O: Operation>(
-        &self,
-        endpoint: &Arc<Endpoint>,
-        scope: &Scope,
-        key: Option<&str>,
-        attempt: u32,
-        body: Bytes,
-    ) -> Attempted<O::Reply, O::Refusal> {
-        let patience = Duration::from_millis(O::ATTEMPT_MS).min(scope.remaining().saturating_sub(HOP_MARGIN));
-        if patience.is_zero() {
-            return Attempted {
-                result: Err(CallError::NotExecuted("the deadline has passed".to_owned())),
-                retry: false,
-            };
+    pub(crate) fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_protected(&self) -> bool {
+        self.node.limits.now().protection
+    }
+
+    /// The reason if a call is better not made.
+    fn may_call(&self, target: Family, class: Class) -> Result<(), String> {
+        let (limits, now) = (self.node.limits.now(), Instant::now());
+        if !limits.protection {
+            return Ok(());
         }
-        let request = WireRequest {
-            operation: O::NAME,
-            secret: self.node.secret.clone(),
-            deadline_ms: u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
-            traceparent: scope.trace.header(),
-            class: scope.class,
-            key: key.map(str::to_owned),
-            attempt,
-            body,
-        };
-        let in_flight = endpoint.begin();
-        let sent = tokio::time::timeout(patience, self.transport.send(&endpoint.address, request)).await;
-        drop(in_flight);
-        match sent {
-            Ok(Ok(response)) => interpret::<O>(response, &endpoint.address),
-            Ok(Err(TransportError::NotSent(reason))) => {
-                endpoint.suspect();
-                Attempted {
-                    result: Err(CallError::NotExecuted(format!("{}: {reason}", endpoint.address))),
-                    retry: true,
+        if !self.endpoints.gate().pass(&limits.client, now) {
+            self.instruments.fail_fast(target);
+            return Err(format!("no {target} node has answered for a while"));
+        }
+        // What frees something or sells is for the callee to refuse.
+        let may_throttle = matches!(class, Class::Normal | Class::Sheddable);
+        let permille = if may_throttle { self.throttle().permille(&limits.client, now) } else { 0 };
+        if permille > 0 && self.node.seams.below(1_000) < permille {
+            self.throttle().throttled(now);
+            self.instruments.throttled(target, class);
+            note_shed();
+            return Err(format!("{target} nodes refuse too many calls for overload"));
+        }
+        Ok(())
+    }
+
+    /// The loop: the outcome, and after how many attempts.
+    async fn send<O: Operation>(&self, scope: &Scope, key: Option<&str>, body: &Bytes) -> (Outcome<O>, u32) {
+        let (mut tried, mut attempt, mut unknown, mut was_shed) = (Vec::new(), 0, None, false);
+        loop {
+            attempt += 1;
+            let Some(flight) = self.endpoints.choose(&tried, &self.node.seams, self.is_protected()) else {
+                let nobody = CallError::NotExecuted(format!("no {} node is known", O::FAMILY));
+                return (sticky(Err(nobody), unknown), attempt);
+            };
+            tried.push(flight.endpoint.clone());
+            self.throttle().let_through(flight.began);
+            self.instruments.attempt(O::FAMILY, attempt);
+            let means = Means { scope, key, attempt, body };
+            let attempted = self.attempt::<O>(&flight.endpoint, &means).await;
+            self.learn::<O>(flight, &attempted.heard, scope.class);
+            let again = match &attempted.result {
+                Err(CallError::NotExecuted(_)) if attempted.heard == Heard::Overloaded => {
+                    let is_first = !std::mem::replace(&mut was_shed, true);
+                    attempted.retry && is_first && scope.class == Class::Critical
                 }
+                Err(CallError::NotExecuted(_)) => attempted.retry,
+                Err(CallError::Unknown(reason)) => {
+                    unknown.get_or_insert_with(|| reason.clone());
+                    attempted.retry && <O::Retry as Strategy>::RESEND_AFTER_UNKNOWN
+                }
+                _ => false,
+            };
+            if !again || attempt >= self.options.attempts_max || !self.may_resend(O::FAMILY) {
+                return (sticky(attempted.result, unknown), attempt);
             }
-            Ok(Err(TransportError::Lost(reason))) => {
-                endpoint.suspect();
-                Attempted { result: Err(CallError::Unknown(format!("{}: {reason}", endpoint.address))), retry: true }
+            self.back_off(attempt, &tried).await;
+            if scope.remaining() <= HOP_MARGIN {
+                return (sticky(attempted.result, unknown), attempt);
             }
-            Err(_elapsed) => {
-                endpoint.suspect();
-                let reason = format!("{}: no answer within {} ms", endpoint.address, patience.as_millis());
-                Attempted { result: Err(CallError::Unknown(reason)), retry: true }
+        }
+    }
+
+    fn may_resend(&self, target: Family) -> bool {
+        let limits = self.node.limits.now();
+        let may = !limits.protection || self.budget.withdraw(&limits.client);
+        if !may {
+            self.instruments.budget_exhausted(target);
+        }
+        may
+    }
+
+    /// Tells whom it may concern how an attempt ended.
+    fn learn<O: Operation>(&self, flight: Flight, heard: &Heard, class: Class) {
+        let (limits, now) = (self.node.limits.now(), Instant::now());
+        let slowness = |is_good| {
+            let mut usual = self.usual.lock().unwrap_or_else(PoisonError::into_inner);
+            usual.slowness(O::NAME, now.duration_since(flight.began), is_good, now)
+        };
+        let verdict = match heard {
+            Heard::Answer(_) => Verdict::Good(slowness(true)),
+            Heard::Impatience => Verdict::Late(slowness(false)),
+            Heard::Failure | Heard::Silence => Verdict::Failed,
+            Heard::Overloaded => Verdict::Shed,
+            Heard::Elsewhere | Heard::Unsent => Verdict::Nothing,
+        };
+        match heard {
+            Heard::Answer(queued) => {
+                self.budget.deposit(&limits.client);
+                self.node.pressure.note(*queued);
             }
+            Heard::Overloaded => {
+                self.node.pressure.refused(class);
+                self.instruments.overloaded(O::FAMILY, class);
+                note_shed();
+            }
+            _ => {}
+        }
+        match heard {
+            Heard::Overloaded => self.throttle().refused(now),
+            Heard::Answer(_) | Heard::Failure | Heard::Elsewhere => self.throttle().accepted(now),
+            Heard::Impatience | Heard::Silence | Heard::Unsent => {}
+        }
+        if !matches!(heard, Heard::Impatience | Heard::Silence | Heard::Unsent) {
+            self.endpoints.gate().alive(now);
+        }
+        if let Some(change) = flight.settle(&limits.client, verdict, &self.node.seams) {
+            let endpoint = &flight.endpoint.address;
+            tracing::info!(target: "notify", kind = "breaker", endpoint, change = change.name(), "a breaker has changed");
+            self.instruments.transition(O::FAMILY, endpoint, change);
         }
     }
 
@@ -244,8 +301,8 @@ impl Inner {
             KeyValue::new("strategy", <O::Retry as Strategy>::LABEL),
             KeyValue::new("outcome", outcome),
         ];
-        self.duration.record(started.elapsed().as_secs_f64(), &labels);
-        self.attempts.record(u64::from(attempts), &labels[..1]);
+        self.instruments.duration.record(started.elapsed().as_secs_f64(), &labels);
+        self.instruments.attempts_of_call.record(u64::from(attempts), &labels[..1]);
     }
 }
 
@@ -255,19 +312,4 @@ fn sticky<R, F>(outcome: Result<R, CallError<F>>, unknown: Option<String>) -> Re
         (Err(CallError::NotExecuted(later)), Some(first)) => Err(CallError::Unknown(format!("{first}; then {later}"))),
         (outcome, _) => outcome,
     }
-}
-
-fn interpret<O: Operation>(response: WireResponse, address: &str) -> Attempted<O::Reply, O::Refusal> {
-    let text = || format!("{address}: {}", String::from_utf8_lossy(&response.body[..response.body.len().min(300)]));
-    let result = match (response.status, response.outcome.as_deref()) {
-        (200, _) => serde_json::from_slice(&response.body)
-            .map_err(|error| CallError::Unknown(format!("{address}: the reply cannot be read: {error}"))),
-        (_, Some("refused")) => match serde_json::from_slice(&response.body) {
-            Ok(refusal) => Err(CallError::Refused(refusal)),
-            Err(error) => Err(CallError::Unknown(format!("{address}: the refusal cannot be read: {error}"))),
-        },
-        (_, Some("not-executed")) => Err(CallError::NotExecuted(text())),
-        _ => Err(CallError::Unknown(text())),
-    };
-    Attempted { result, retry: response.retry }
 }

@@ -2,13 +2,16 @@
 //! permits; both are derived from the operation's type and nothing else.
 #![warn(missing_docs)]
 
+mod attempt;
 mod budget;
 mod client;
 mod discovery;
 mod endpoints;
+mod instruments;
 mod scope;
 mod server;
 mod transport;
+mod usual;
 mod wire;
 
 pub use budget::RetryBudget;

@@ -1,7 +1,7 @@
-//! What a request carries through all tiers besides its content: the deadline, the trace and how much it matters. Task-local, so that plain
-//! functions need no extra argument and none can forget to pass it on.
+//! What a request carries through all tiers besides its content: the deadline, the trace and how much it matters.
+//! Task-local, so that plain functions need no extra argument and none can forget to pass it on.
 
-use std::{future::Future, time::Duration};
+use std::{cell::Cell, future::Future, time::Duration};
 
 use overload::Class;
 use runtime::Seams;
@@ -9,6 +9,22 @@ use tokio::time::Instant;
 
 tokio::task_local! {
     static CURRENT: Scope;
+    static SHED: Cell<bool>;
+}
+
+/// A call on behalf of the running work was refused for overload, by its callee or before it was made.
+pub(crate) fn note_shed() {
+    // Work without a caller has nobody to tell.
+    let _ = SHED.try_with(|shed| shed.set(true));
+}
+
+/// Runs work, and tells whether a call of it was refused for overload: then its failure is no fault of this node.
+pub(crate) async fn noting_shed<T>(work: impl Future<Output = T>) -> (T, bool) {
+    SHED.scope(Cell::new(false), async {
+        let done = work.await;
+        (done, SHED.with(Cell::get))
+    })
+    .await
 }
 
 /// The W3C trace context (`traceparent`): which request this work belongs to.

@@ -12,24 +12,26 @@ use std::{
 
 use axum::{
     Router,
-    body::Body,
-    extract::{DefaultBodyLimit, Path, State},
+    body::{Body, to_bytes},
+    extract::{Path, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode},
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
 use bytes::Bytes;
-use contract::{CallError, Operation, Outcome, Strategy, WireKey as _};
+use contract::{AtLeastOnce, CallError, Operation, Outcome, Strategy, WireKey as _};
 use opentelemetry::{
     KeyValue,
     metrics::{Counter, Histogram},
 };
+use overload::{Class, Refused};
 use runtime::{Metrics, Node};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::{
-    scope::{Scope, TraceContext},
+    scope::{Scope, TraceContext, noting_shed},
+    usual::Usual,
     wire::{self, WireRequest, WireResponse},
 };
 
@@ -37,6 +39,8 @@ use crate::{
 const DEADLINE_DEFAULT: Duration = Duration::from_secs(2);
 /// No caller may hold a handler longer.
 const DEADLINE_MAX: Duration = Duration::from_secs(60);
+/// Why a call was not executed for overload; one text, since callers go by the header.
+const OVERLOADED: &str = "this node has all the calls it can work on";
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Route<A> = Box<dyn Fn(A, Call) -> BoxFuture<(WireResponse, &'static str)> + Send + Sync>;
@@ -92,6 +96,10 @@ impl<A: Clone + Send + Sync + 'static> Ops<A> {
     /// Holds the operations served so far back until the node is ready: they are not executed while it starts. For
     /// nodes that copy their data from peers first: "unknown session" or "empty cart" would be a definite lie until then,
     /// and callers may come before their next probe, or because every other node failed them.
+    ///
+    /// Operations served after this are what the nodes of the family ask of each other. They are part of work that another
+    /// node has admitted, so they pass admission: refused here, they would waste it, and two full nodes would wait for
+    /// each other.
     #[must_use]
     pub fn hold_until_ready(mut self) -> Self {
         self.held = self.routes.keys().copied().collect();
@@ -111,8 +119,10 @@ impl<A: Clone + Send + Sync + 'static> Ops<A> {
             .into_iter()
             .map(|(name, (strategy, route))| {
                 let app = app.clone();
-                let bound: Bound = Box::new(move |call| route(app.clone(), call));
-                (name, (strategy, bound))
+                let call: BoundCall = Box::new(move |call| route(app.clone(), call));
+                let regulated = held.is_empty() || held.contains(name);
+                let usual = (strategy == AtLeastOnce::LABEL && regulated).then(Usual::default);
+                (name, Bound { strategy, call, regulated, usual })
             })
             .collect();
         OpServer(Arc::new(Inner { node: node.clone(), routes, held, instruments: Instruments::new(&node.metrics) }))
@@ -147,14 +157,31 @@ fn encode<O: Operation>(outcome: Outcome<O>) -> (WireResponse, &'static str) {
 }
 
 fn answer(status: StatusCode, outcome: Option<&str>, retry: bool, body: impl Into<Bytes>) -> WireResponse {
-    WireResponse { status: status.as_u16(), outcome: outcome.map(str::to_owned), retry, body: body.into() }
+    let (status, outcome) = (status.as_u16(), outcome.map(str::to_owned));
+    WireResponse { status, outcome, retry, body: body.into(), ..WireResponse::default() }
 }
 
-type Bound = Box<dyn Fn(Call) -> BoxFuture<(WireResponse, &'static str)> + Send + Sync>;
+/// Not executed, because there is more to do than can be done.
+fn overloaded() -> WireResponse {
+    let body = Bytes::from_static(OVERLOADED.as_bytes());
+    WireResponse { overloaded: true, ..answer(StatusCode::SERVICE_UNAVAILABLE, Some("not-executed"), true, body) }
+}
+
+type BoundCall = Box<dyn Fn(Call) -> BoxFuture<(WireResponse, &'static str)> + Send + Sync>;
+
+/// An operation with its app.
+struct Bound {
+    strategy: &'static str,
+    call: BoundCall,
+    /// Whether it passes admission.
+    regulated: bool,
+    /// How long it usually takes, for operations that are no use when they end late.
+    usual: Option<Usual>,
+}
 
 struct Inner {
     node: Node,
-    routes: BTreeMap<&'static str, (&'static str, Bound)>,
+    routes: BTreeMap<&'static str, Bound>,
     held: BTreeSet<&'static str>,
     instruments: Instruments,
 }
@@ -199,7 +226,6 @@ impl OpServer {
         Router::new()
             .route("/op/{name}", post(serve_http))
             .route("/health/ready", get(move || async move { readiness.answer() }))
-            .layer(DefaultBodyLimit::max(wire::BODY_BYTES_MAX))
             .with_state(self.clone())
     }
 
@@ -225,65 +251,132 @@ impl OpServer {
         headers
     }
 
-    /// Serves one call. Nothing is read, logged or counted by operation before the secret was checked.
-    pub async fn handle(&self, name: &str, headers: HeaderMap, body: Bytes) -> WireResponse {
+    /// Serves one call. Nothing is read, logged or counted by operation before the secret was checked and the call was
+    /// admitted. `body` is read then, and only so long as the caller waits.
+    pub async fn handle(
+        &self,
+        name: &str,
+        headers: &HeaderMap,
+        body: impl Future<Output = Result<Bytes, String>> + Send,
+    ) -> WireResponse {
+        let inner = &*self.0;
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        if !self.0.node.secret.is_shown(&headers) {
-            self.0.instruments.unauthorized.add(1, &[]);
-            return answer(
-                StatusCode::UNAUTHORIZED,
-                Some("not-executed"),
-                false,
-                "the cluster's secret is missing or wrong",
-            );
+        if !inner.node.secret.is_shown(headers) {
+            inner.instruments.unauthorized.add(1, &[]);
+            let why = "the cluster's secret is missing or wrong";
+            return answer(StatusCode::UNAUTHORIZED, Some("not-executed"), false, why);
         }
-        let Some((name, (strategy, route))) = self.0.routes.get_key_value(name) else {
+        let Some((name, bound)) = inner.routes.get_key_value(name) else {
             return answer(StatusCode::NOT_FOUND, Some("not-executed"), false, "no such operation here");
         };
         let within =
             text(wire::DEADLINE).and_then(|ms| ms.parse().ok()).map_or(DEADLINE_DEFAULT, Duration::from_millis);
-        let trace = text(wire::TRACEPARENT).and_then(TraceContext::parse);
         let class = text(wire::CLASS).and_then(|class| class.parse().ok()).unwrap_or_default();
-        let trace = trace.unwrap_or_else(|| TraceContext::start(&self.0.node.seams));
+        let trace = text(wire::TRACEPARENT).and_then(TraceContext::parse);
+        let trace = trace.unwrap_or_else(|| TraceContext::start(&inner.node.seams));
         let scope = Scope::new(within.min(DEADLINE_MAX), trace).of(class);
-        let started = Instant::now();
-        let (response, outcome) = if within.is_zero() {
+        if within.is_zero() {
             // SEM-5: refused before any effect, so the caller knows that nothing happened.
-            (answer(StatusCode::SERVICE_UNAVAILABLE, Some("not-executed"), false, "the deadline has passed"), "late")
-        } else if self.0.held.contains(name) && self.0.node.readiness.is_starting() {
+            let late = answer(StatusCode::SERVICE_UNAVAILABLE, Some("not-executed"), false, "the deadline has passed");
+            inner.record(name, bound, Instant::now(), "late");
+            return late;
+        }
+        if inner.held.contains(name) && inner.node.readiness.is_starting() {
             // Another node may know: the caller goes on to it.
-            (answer(StatusCode::SERVICE_UNAVAILABLE, Some("not-executed"), true, "this node is starting"), "starting")
-        } else {
-            let call = Call { key: text(wire::KEY).map(str::to_owned), body };
-            let span = tracing::info_span!("op", operation = name, trace_id = %format_args!("{:032x}", scope.trace.trace_id), node = self.0.node.id);
-            scope.run(route(call)).instrument(span).await
+            inner.record(name, bound, Instant::now(), "starting");
+            return answer(StatusCode::SERVICE_UNAVAILABLE, Some("not-executed"), true, "this node is starting");
+        }
+        if !bound.regulated {
+            return inner.execute(name, bound, scope, text(wire::KEY), body).await;
+        }
+        let needs = match inner.node.limits.now().protection {
+            true => bound.usual.as_ref().map_or(Duration::ZERO, Usual::get),
+            false => Duration::ZERO,
         };
-        let seconds = started.elapsed().as_secs_f64();
-        let labels = [
-            KeyValue::new("operation", *name),
-            KeyValue::new("strategy", *strategy),
-            KeyValue::new("outcome", outcome),
-        ];
-        self.0.instruments.duration.record(seconds, &labels);
-        tracing::debug!(target: "access", operation = name, outcome, seconds, node = self.0.node.id, trace_id = %format_args!("{:032x}", scope.trace.trace_id), "served");
-        response
+        match inner.node.admission.enter(class, scope.deadline, needs).await {
+            Ok(permit) => {
+                let mut response = inner.execute(name, bound, scope, text(wire::KEY), body).await;
+                // How full checkouts' own lane is says nothing about the places that browsing waits for.
+                if class != Class::Critical {
+                    response.queued_ms = u64::try_from(permit.queued().as_millis()).unwrap_or(u64::MAX);
+                }
+                permit.finish();
+                response
+            }
+            Err(Refused::Late) if !needs.is_zero() => {
+                bound.usual.iter().for_each(Usual::doubt);
+                overloaded()
+            }
+            Err(_) => overloaded(),
+        }
     }
 }
 
-async fn serve_http(
-    State(server): State<OpServer>,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let response = server.handle(&name, headers, body).await;
+impl Inner {
+    async fn execute(
+        &self,
+        name: &'static str,
+        bound: &Bound,
+        scope: Scope,
+        key: Option<&str>,
+        body: impl Future<Output = Result<Bytes, String>> + Send,
+    ) -> WireResponse {
+        let started = Instant::now();
+        let body = match tokio::time::timeout_at(scope.deadline, body).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(reason)) => {
+                self.record(name, bound, started, "bad_request");
+                return answer(StatusCode::BAD_REQUEST, Some("not-executed"), false, reason);
+            }
+            Err(_elapsed) => {
+                self.record(name, bound, started, "late");
+                let why = "the body did not arrive before the deadline";
+                return answer(StatusCode::SERVICE_UNAVAILABLE, Some("not-executed"), false, why);
+            }
+        };
+        let call = Call { key: key.map(str::to_owned), body };
+        let span = tracing::info_span!("op", operation = name, trace_id = %format_args!("{:032x}", scope.trace.trace_id), node = self.node.id);
+        let ((mut response, outcome), is_shed) = noting_shed(scope.run((bound.call)(call))).instrument(span).await;
+        response.overloaded_below = is_shed && !matches!(outcome, "ok" | "refused");
+        if let (Some(usual), "ok") = (&bound.usual, outcome) {
+            usual.note(started.elapsed());
+        }
+        let seconds = self.record(name, bound, started, outcome);
+        tracing::debug!(target: "access", operation = name, outcome, seconds, node = self.node.id, trace_id = %format_args!("{:032x}", scope.trace.trace_id), "served");
+        response
+    }
+
+    fn record(&self, name: &'static str, bound: &Bound, started: Instant, outcome: &'static str) -> f64 {
+        let seconds = started.elapsed().as_secs_f64();
+        let labels = [
+            KeyValue::new("operation", name),
+            KeyValue::new("strategy", bound.strategy),
+            KeyValue::new("outcome", outcome),
+        ];
+        self.instruments.duration.record(seconds, &labels);
+        seconds
+    }
+}
+
+async fn serve_http(State(server): State<OpServer>, Path(name): Path<String>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = async move { to_bytes(body, wire::BODY_BYTES_MAX).await.map_err(|error| error.to_string()) };
+    let response = server.handle(&name, &parts.headers, body).await;
     let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut http = (status, Body::from(response.body)).into_response();
+    let headers = http.headers_mut();
     if let Some(outcome) = response.outcome.and_then(|outcome| HeaderValue::from_str(&outcome).ok()) {
-        http.headers_mut().insert(wire::OUTCOME, outcome);
+        headers.insert(wire::OUTCOME, outcome);
     }
     if !response.retry {
-        http.headers_mut().insert(wire::RETRY, HeaderValue::from_static("no"));
+        headers.insert(wire::RETRY, HeaderValue::from_static("no"));
+    }
+    if response.queued_ms > 0 {
+        headers.insert(wire::QUEUED, response.queued_ms.into());
+    }
+    if response.overloaded || response.overloaded_below {
+        let who = if response.overloaded { "1" } else { wire::BELOW };
+        headers.insert(wire::OVERLOAD, HeaderValue::from_static(who));
     }
     http
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
+    future::ready,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
@@ -116,11 +117,14 @@ impl HttpTransport {
         let call = call.body(Full::new(request.body)).map_err(|error| TransportError::NotSent(error.to_string()))?;
         let (head, body) = self.exchange(call).await?.into_parts();
         let body = body.collect().await.map_err(|error| TransportError::Lost(with_causes(&error)))?.to_bytes();
-        let outcome = text(&head.headers, wire::OUTCOME).map(str::to_owned);
+        let overload = text(&head.headers, wire::OVERLOAD);
         Ok(WireResponse {
             status: head.status.as_u16(),
-            outcome,
+            outcome: text(&head.headers, wire::OUTCOME).map(str::to_owned),
             retry: text(&head.headers, wire::RETRY) != Some("no"),
+            queued_ms: text(&head.headers, wire::QUEUED).and_then(|ms| ms.parse().ok()).unwrap_or_default(),
+            overloaded: overload.is_some_and(|who| who != wire::BELOW),
+            overloaded_below: overload == Some(wire::BELOW),
             body,
         })
     }
@@ -186,7 +190,10 @@ impl InProcess {
 impl Transport for InProcess {
     async fn send(&self, address: &str, request: WireRequest) -> Result<WireResponse, TransportError> {
         match self.get(address) {
-            Some(server) => Ok(server.handle(request.operation, server.headers_of(&request), request.body).await),
+            Some(server) => {
+                let headers = server.headers_of(&request);
+                Ok(server.handle(request.operation, &headers, ready(Ok(request.body))).await)
+            }
             None => Err(TransportError::NotSent("nobody listens there".to_owned())),
         }
     }
@@ -274,12 +281,41 @@ mod tests {
                 outcome: Some("refused".to_owned()),
                 retry: false,
                 body: Bytes::from_static(b"{}"),
+                ..WireResponse::default()
             };
             for _ in 0..2 {
                 assert_eq!(http.send(&address, request()).await, Ok(answer.clone()));
             }
         };
         tokio::join!(serve, ask);
+    }
+
+    #[tokio::test]
+    async fn an_answer_tells_of_load() {
+        let http = transport();
+        for (headers, queued_ms, overloaded, overloaded_below) in [
+            ("x-queue-ms: 17\r\n", 17, false, false),
+            ("x-overload: 1\r\n", 0, true, false),
+            ("x-overload: below\r\nx-queue-ms: nonsense\r\n", 0, false, true),
+        ] {
+            let (listener, address) = listener().await;
+            let serve = async {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                read(&mut stream).await;
+                let answer = format!("HTTP/1.1 503 Busy\r\n{headers}content-length: 0\r\n\r\n");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            };
+            let ((), answer) = tokio::join!(serve, http.send(&address, request()));
+            let expected = WireResponse {
+                status: 503,
+                retry: true,
+                queued_ms,
+                overloaded,
+                overloaded_below,
+                ..WireResponse::default()
+            };
+            assert_eq!(answer, Ok(expected), "{headers}");
+        }
     }
 
     #[tokio::test]

@@ -17,6 +17,12 @@ pub(crate) const ATTEMPT: &str = "x-attempt";
 pub(crate) const OUTCOME: &str = "x-outcome";
 /// In answers: `no` when the failure lies deeper, where it has been retried already (O8: one layer retries).
 pub(crate) const RETRY: &str = "x-retry";
+/// In answers: how many milliseconds the call stood in the callee's queue; left out when it is none.
+pub(crate) const QUEUED: &str = "x-queue-ms";
+/// In answers that are none: refused because of load, by the callee itself (`1`) or by a node further in ([`BELOW`]).
+pub(crate) const OVERLOAD: &str = "x-overload";
+/// The value of [`OVERLOAD`] that says so.
+pub(crate) const BELOW: &str = "below";
 
 /// Largest body of a call in bytes; a replication page is the largest there is.
 pub(crate) const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -43,7 +49,7 @@ pub struct WireRequest {
 }
 
 /// One answer as a transport carries it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WireResponse {
     /// HTTP status.
     pub status: u16,
@@ -51,6 +57,12 @@ pub struct WireResponse {
     pub outcome: Option<String>,
     /// False when the `x-retry` header says `no`.
     pub retry: bool,
+    /// How long the call stood in the callee's queue, in milliseconds.
+    pub queued_ms: u64,
+    /// The callee refused it for overload: nothing was done, and it says nothing bad about the callee.
+    pub overloaded: bool,
+    /// It failed because a node further in refused its part for overload.
+    pub overloaded_below: bool,
     /// Reply, refusal, or the reason as text.
     pub body: Bytes,
 }

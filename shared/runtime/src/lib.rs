@@ -2,6 +2,7 @@
 #![warn(missing_docs)]
 
 pub mod bugs;
+mod connections;
 pub mod crash;
 mod faults;
 mod health;
@@ -14,9 +15,10 @@ mod tasks;
 mod telemetry;
 
 pub use bugs::bug;
+pub use connections::Connections;
 pub use faults::{FaultRule, FaultRules, FaultRulesError, Faults, SLOW_MS_MAX};
 pub use health::{BuildInfo, Readiness};
-pub use listener::{ListenerLimits, bind, serve};
+pub use listener::{Answers, ListenerLimits, bind, serve};
 pub use metrics::Metrics;
 pub use node::{Listening, Node, NodeOptions, NodeOptionsError, Secret};
 pub use seams::{Clock, ManualClock, Random, Seams, SeededRandom, SystemClock, SystemRandom, rfc3339};

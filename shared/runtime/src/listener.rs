@@ -3,23 +3,30 @@
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{
+    body::Body,
+    http::{HeaderValue, Request, Response, header::CONNECTION},
+};
+use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use tokio::{net::TcpListener, net::TcpStream, sync::Semaphore};
+use tokio::net::{TcpListener, TcpStream};
+use tower::{Service, ServiceExt as _, util::MapErr};
 
-use crate::Tasks;
+use crate::{Connections, Tasks, connections::Connection};
 
 /// Bounds of one listener.
 #[derive(Clone, Copy, Debug)]
 pub struct ListenerLimits {
-    /// Most open connections; further ones wait in the kernel's queue.
+    /// Most open connections; further ones are closed at once.
     pub connections_max: usize,
     /// How long a request's head may take, and how long an idle connection is kept. Clients must drop idle connections
     /// sooner (DR-3), or they would send into a closing one.
     pub header_timeout: Duration,
+    /// The same when the listener is nearly full: it falls to this between half of the connections and nine tenths.
+    pub header_timeout_full: Duration,
     /// Largest request head in bytes.
     pub header_bytes_max: usize,
     /// Most header fields of one request.
@@ -31,6 +38,7 @@ impl ListenerLimits {
     pub const PUBLIC: Self = Self {
         connections_max: 8_000,
         header_timeout: Duration::from_secs(15),
+        header_timeout_full: Duration::from_secs(1),
         header_bytes_max: 16 * 1024,
         header_fields_max: 64,
     };
@@ -38,6 +46,8 @@ impl ListenerLimits {
     pub const INNER: Self = Self {
         connections_max: 4_000,
         header_timeout: Duration::from_secs(60),
+        // Never less than the client's pool keeps a connection, or a call would meet a closing one and be lost.
+        header_timeout_full: Duration::from_secs(60),
         header_bytes_max: 16 * 1024,
         header_fields_max: 64,
     };
@@ -58,23 +68,37 @@ pub async fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListe
     })
 }
 
-/// Serves a router until the node stops. Requests in flight then finish (bounded by [`Tasks::join`]); idle connections
-/// close at once.
-pub async fn serve(listener: TcpListener, router: Router, limits: ListenerLimits, tasks: Tasks) {
-    let permits = Arc::new(Semaphore::new(limits.connections_max));
+/// What listens to requests: a finished router, or what wraps one.
+pub trait Answers:
+    Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
+impl<S> Answers for S where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
+
+/// Serves until the node stops. Requests in flight then finish (bounded by [`Tasks::join`]); idle connections close at
+/// once. A connection too many is closed at once and counted: left in the kernel's queue it would cost its client the
+/// whole of its patience, while another node could take it.
+pub async fn serve(
+    listener: TcpListener,
+    service: impl Answers,
+    limits: ListenerLimits,
+    tasks: Tasks,
+    connections: Connections,
+) {
     loop {
-        let Ok(permit) = permits.clone().acquire_owned().await else { return };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = tasks.stopping() => return,
         };
         match accepted {
             Ok((stream, _)) => {
-                let (router, connection_tasks) = (router.clone(), tasks.clone());
-                drop(tasks.spawn(async move {
-                    connection(stream, router, limits, connection_tasks).await;
-                    drop(permit);
-                }));
+                let Some(opened) = connections.open(limits.connections_max) else { continue };
+                let (service, connection_tasks) = (service.clone(), tasks.clone());
+                drop(tasks.spawn(connection(stream, service, limits, connection_tasks, opened)));
             }
             Err(error) => {
                 // Out of file descriptors, usually: without a pause this loop would spin.
@@ -85,12 +109,26 @@ pub async fn serve(listener: TcpListener, router: Router, limits: ListenerLimits
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, limits: ListenerLimits, tasks: Tasks) {
+async fn connection(
+    stream: TcpStream,
+    service: impl Answers,
+    limits: ListenerLimits,
+    tasks: Tasks,
+    opened: Arc<Connection>,
+) {
     let _ = stream.set_nodelay(true);
-    let service = TowerToHyperService::new(tower::util::MapErr::new(router, |never: Infallible| match never {}));
+    let patience = opened.patience(limits.header_timeout, limits.header_timeout_full);
+    let seen = opened.clone();
+    let service = service.map_response(move |mut response: Response<Body>| {
+        if seen.is_hot() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    });
+    let service = TowerToHyperService::new(MapErr::new(service, |never: Infallible| match never {}));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
+        .header_read_timeout(patience)
         .max_buf_size(limits.header_bytes_max)
         .max_headers(limits.header_fields_max)
         .serve_connection(TokioIo::new(stream), service)

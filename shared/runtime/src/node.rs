@@ -2,18 +2,15 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use axum::{
-    Router,
-    http::{HeaderMap, header::AUTHORIZATION},
-};
+use axum::http::{HeaderMap, header::AUTHORIZATION};
 use clap::Args;
-use overload::{Limits, Settings};
+use overload::{Admission, Lag, Limits, Pressure, Settings};
 use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
 
 use crate::{
-    BuildInfo, FaultRules, Faults, ListenerLimits, LogFormat, Metrics, Readiness, Seams, Tasks, bind, faults, health,
-    init_logs, limits, serve,
+    Answers, BuildInfo, Connections, FaultRules, Faults, ListenerLimits, LogFormat, Metrics, Readiness, Seams, Tasks,
+    bind, faults, health, init_logs, limits, serve,
 };
 
 /// The shared secret of a cluster: nodes take calls only from bearers of it.
@@ -121,6 +118,12 @@ pub struct Node {
     pub faults: Faults,
     /// What its load regulation goes by.
     pub limits: Limits,
+    /// What its calls to other nodes tell about the load there.
+    pub pressure: Pressure,
+    /// How late its event loop is.
+    pub lag: Lag,
+    /// The one point where its work is let in.
+    pub admission: Admission,
 }
 
 impl Node {
@@ -151,6 +154,8 @@ impl Node {
     pub fn assemble(family: &'static str, id: &str, seams: Seams, secret: Secret) -> anyhow::Result<Self> {
         let (metrics, faults) = (Metrics::new(id)?, Faults::default());
         faults.observe(&metrics);
+        let (limits, pressure, lag) = (Limits::default(), Pressure::default(), Lag::new(&metrics.meter()));
+        let admission = Admission::new(limits.clone(), pressure.clone(), lag.clone(), &metrics.meter());
         Ok(Self {
             family,
             id: id.to_owned(),
@@ -160,17 +165,20 @@ impl Node {
             readiness: Readiness::starting(),
             secret,
             faults,
-            limits: Limits::default(),
+            limits,
+            pressure,
+            lag,
+            admission,
         })
     }
 
-    /// Serves `router` and the operations listener until SIGTERM or Ctrl-C, then drains. The caller sets the node ready
+    /// Serves `service` and the operations listener until SIGTERM or Ctrl-C, then drains. The caller sets the node ready
     /// when it is.
     ///
     /// # Errors
     /// When an address cannot be had.
-    pub async fn run(self, options: &NodeOptions, router: Router, limits: ListenerLimits) -> anyhow::Result<()> {
-        self.listen(options).await?.serve(router, limits).await
+    pub async fn run(self, options: &NodeOptions, service: impl Answers, limits: ListenerLimits) -> anyhow::Result<()> {
+        self.listen(options).await?.serve(service, limits).await
     }
 
     /// The first half of [`Node::run`]: from now on connections are taken, though not yet answered. A node that copies
@@ -226,13 +234,17 @@ impl Listening {
     ///
     /// # Errors
     /// When signals cannot be waited for.
-    pub async fn serve(self, router: Router, limits: ListenerLimits) -> anyhow::Result<()> {
+    pub async fn serve(self, service: impl Answers, limits: ListenerLimits) -> anyhow::Result<()> {
         let Self { node, listener, ops_listener, drain_s, .. } = self;
         let ops = health::routes(node.readiness.clone(), node.metrics.clone(), node.build_info())
             .merge(faults::routes(node.faults.clone(), node.secret.clone()))
             .merge(limits::routes(node.limits.clone(), node.secret.clone()));
-        drop(node.tasks.spawn(serve(ops_listener, ops, ListenerLimits::INNER, node.tasks.clone())));
-        drop(node.tasks.spawn(serve(listener, router, limits, node.tasks.clone())));
+        // The operations listener has connections of its own, and no admission: who looks after a full node must get in.
+        let ops = serve(ops_listener, ops, ListenerLimits::INNER, node.tasks.clone(), Connections::default());
+        drop(node.tasks.spawn(ops));
+        let connections = Connections::new(&node.limits, &node.metrics);
+        drop(node.tasks.spawn(serve(listener, service, limits, node.tasks.clone(), connections)));
+        node.tasks.spawn_until_stop(node.lag.clone().watch());
         shutdown_signal().await?;
         node.drain(Duration::from_secs(drain_s)).await;
         Ok(())

@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
-use runtime::{ListenerLimits, Secret, Tasks, bind};
+use runtime::{Connections, ListenerLimits, Secret, Tasks, bind};
 use subtle::ConstantTimeEq as _;
 
 use super::{ControlFile, HealRequest, Healed, Refusal, SignalRequest, Status};
@@ -28,7 +28,7 @@ pub(crate) async fn serve(cluster: Arc<Cluster>, secret: &Secret, dir: &DataDir,
         .route("/heal", post(heal))
         .layer(middleware::from_fn_with_state(format!("Bearer {}", secret.expose()), authorised))
         .with_state(cluster);
-    drop(tasks.spawn(runtime::serve(listener, router, ListenerLimits::INNER, tasks.clone())));
+    drop(tasks.spawn(runtime::serve(listener, router, ListenerLimits::INNER, tasks.clone(), Connections::default())));
     let path = dir.control();
     write_private(&path, &serde_json::to_string(&file)?)
         .with_context(|| format!("--data: cannot write {}", path.display()))

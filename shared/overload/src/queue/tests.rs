@@ -1,0 +1,167 @@
+//! The queue against a list that is sorted anew for every question.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const DISCIPLINE: Discipline =
+    Discipline { length_max: 5, target: Duration::from_millis(10), interval: Duration::from_millis(100) };
+
+/// What may happen, each after so many milliseconds.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A request of this class arrives, with so many milliseconds left.
+    Push(usize, u64),
+    Pop,
+    /// The n-th of those that wait hangs up.
+    Leave(usize),
+}
+
+fn steps() -> impl proptest::strategy::Strategy<Value = Vec<(u64, Step)>> {
+    let step = prop_oneof![
+        6 => (0..4_usize, 1..400_u64).prop_map(|(class, left)| Step::Push(class, left)),
+        4 => Just(Step::Pop),
+        1 => (0..5_usize).prop_map(Step::Leave),
+    ];
+    // Mostly dense, so that the queue comes to stand; pauses let it age.
+    let pause = prop_oneof![8 => 0..8_u64, 1 => 0..150_u64];
+    proptest::collection::vec((pause, step), 1..120)
+}
+
+/// The obvious form: one list, sorted for every question.
+#[derive(Default)]
+struct Model {
+    waiting: Vec<Waiting>,
+    busy_since: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Waiting {
+    class: usize,
+    since: Instant,
+    latest: Instant,
+    name: u64,
+}
+
+impl Model {
+    fn stands(&self, now: Instant) -> bool {
+        self.busy_since.is_some_and(|since| now - since >= DISCIPLINE.interval)
+    }
+
+    fn patience(&self, now: Instant) -> Duration {
+        if self.stands(now) { DISCIPLINE.target } else { DISCIPLINE.interval }
+    }
+
+    /// In the order of service.
+    fn ordered(&self, now: Instant) -> Vec<Waiting> {
+        let mut all = self.waiting.clone();
+        let stands = self.stands(now);
+        all.sort_by_key(|one| (one.class, if stands { u64::MAX - one.name } else { one.name }));
+        all
+    }
+
+    fn take(&mut self, name: u64) {
+        self.waiting.retain(|one| one.name != name);
+        if self.waiting.is_empty() {
+            self.busy_since = None;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #[test]
+    fn it_does_what_a_sorted_list_does(steps in steps()) {
+        let (mut queue, mut model, mut now) = (Queue::new(), Model::default(), Instant::now());
+        let mut tickets = std::collections::BTreeMap::new();
+        for (name, (pause, step)) in (0_u64..).zip(steps) {
+            now += Duration::from_millis(pause);
+            match step {
+                Step::Push(class, left) => {
+                    let latest = now + Duration::from_millis(left);
+                    let last = model.ordered(now).last().copied();
+                    let full = model.waiting.len() >= DISCIPLINE.length_max;
+                    let victim = last.filter(|last| full && last.class > class);
+                    let waits = now + model.patience(now);
+                    match queue.push(now, DISCIPLINE, (Class::ALL[class], latest), name) {
+                        Pushed::Full => {
+                            prop_assert!(full && victim.is_none());
+                            continue;
+                        }
+                        Pushed::Waits { ticket, until } => {
+                            prop_assert!(!full);
+                            prop_assert_eq!(until, waits.min(latest));
+                            tickets.insert(name, ticket);
+                        }
+                        Pushed::Displaces { ticket, until, displaced } => {
+                            prop_assert_eq!(Some(displaced), victim.map(|victim| victim.name));
+                            prop_assert_eq!(until, waits.min(latest));
+                            model.waiting.retain(|one| one.name != displaced);
+                            tickets.insert(name, ticket);
+                        }
+                    }
+                    model.waiting.push(Waiting { class, since: now, latest, name });
+                    model.busy_since.get_or_insert(now);
+                }
+                Step::Pop => loop {
+                    let (ordered, patience) = (model.ordered(now), model.patience(now));
+                    let too_old = ordered.iter().any(|one| now - one.since > patience);
+                    match queue.pop(now, DISCIPLINE) {
+                        Popped::Empty => {
+                            prop_assert!(ordered.is_empty());
+                            break;
+                        }
+                        Popped::Next { item, class, waited } => {
+                            prop_assert!(!too_old, "the aged are dropped before anything is served");
+                            let next = ordered[0];
+                            prop_assert_eq!((item, class as usize), (next.name, next.class));
+                            prop_assert_eq!(waited, now - next.since);
+                            prop_assert!(next.latest > now && waited <= patience);
+                            model.take(item);
+                            break;
+                        }
+                        Popped::Aged(item) => {
+                            let one = ordered.iter().find(|one| one.name == item).unwrap();
+                            prop_assert!(now - one.since > patience || one.latest <= now);
+                            model.take(item);
+                        }
+                    }
+                },
+                Step::Leave(which) => {
+                    if let Some(one) = model.waiting.get(which).copied() {
+                        prop_assert_eq!(queue.remove(tickets[&one.name]), Some(one.name));
+                        prop_assert_eq!(queue.remove(tickets[&one.name]), None, "it is out already");
+                        model.take(one.name);
+                    }
+                }
+            }
+            prop_assert_eq!(queue.len(), model.waiting.len());
+            prop_assert!(queue.len() <= DISCIPLINE.length_max);
+            prop_assert_eq!(queue.stands(now, DISCIPLINE), model.stands(now));
+        }
+    }
+}
+
+/// Arrivals far above what leaves: the queue comes to stand, and then whoever is served has waited the target at most.
+#[test]
+fn a_standing_queue_serves_the_newest() {
+    let (mut queue, start) = (Queue::new(), Instant::now());
+    let discipline = Discipline { length_max: 1_000, ..DISCIPLINE };
+    let mut waits = Vec::new();
+    for ms in 0..1_000_u64 {
+        let now = start + Duration::from_millis(ms);
+        queue.push(now, discipline, (Class::Normal, now + Duration::from_secs(3)), ms);
+        while ms % 5 == 0 {
+            match queue.pop(now, discipline) {
+                Popped::Next { waited, .. } => waits.push((ms, waited)),
+                Popped::Aged(_) => continue,
+                Popped::Empty => {}
+            }
+            break;
+        }
+    }
+    assert_eq!(waits.len(), 200, "nobody was dropped whose place nobody took");
+    let (before, after): (Vec<_>, Vec<_>) = waits.iter().partition(|(ms, _)| *ms <= 100);
+    assert!(before.iter().any(|(_, waited)| *waited > DISCIPLINE.target), "a burst is smoothed: {before:?}");
+    assert!(after.iter().all(|(_, waited)| *waited <= DISCIPLINE.target), "{after:?}");
+}
