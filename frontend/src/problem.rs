@@ -89,6 +89,7 @@ kinds! {
     TooFast, TOO_MANY_REQUESTS, "too-fast", "This session asks too much", "Nothing happened. Send the same after Retry-After, and at most so many a second.";
     Panic, INTERNAL_SERVER_ERROR, "internal-error", "A defect of the shop", "Repeat with the same key: a started checkout goes on by itself.";
     Busy, SERVICE_UNAVAILABLE, "busy", "Not executed", "Nothing happened. Send the same again after Retry-After, with the same key if it has one.";
+    PaymentsBusy, SERVICE_UNAVAILABLE, "payments-busy", "Too many are paying at this moment", "Nothing began and the key is unused. Send the same again after Retry-After.";
     HomeSiteUnreachable, SERVICE_UNAVAILABLE, "home-site-unreachable", "The home site cannot be reached", "This request began nothing, and the cart is kept. Orders and accounts live at another site: send the same again, with the same key if it has one, when the sites reach each other.";
     OutcomeUnknown, SERVICE_UNAVAILABLE, "outcome-unknown", "It may or may not have happened", "Send the same again after Retry-After, with the same key: it counts once.";
 }

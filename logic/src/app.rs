@@ -13,6 +13,7 @@ use crate::{
     mailbox::{Mailbox, Receipts, SmtpUri},
     operations,
     outbox::{self, Cleared},
+    outlook::Payability,
     prices::Prices,
     reconciler,
 };
@@ -78,6 +79,7 @@ pub struct App {
     pub(crate) receipts: Arc<dyn Receipts>,
     pub(crate) cleared: Cleared,
     pub(crate) driving: Driving,
+    pub(crate) payability: Payability,
     reconcile_every: Duration,
 }
 
@@ -88,6 +90,7 @@ impl App {
             |discovery: &Discovery| Client::new(node, transport.clone(), discovery.clone(), ClientOptions::default());
         let (sessions, carts) = (client(&options.sessions), client(&options.carts));
         let catalogue = client(&options.catalogue);
+        let payments = client(&options.payments);
         let stock = options.stock.as_ref().map_or_else(|| catalogue.clone(), client);
         Self {
             node: node.clone(),
@@ -99,7 +102,8 @@ impl App {
             catalogue,
             stock,
             orders: client(&options.orders),
-            payments: client(&options.payments),
+            payability: Payability::new(node, payments.clone()),
+            payments,
             receipts: Arc::new(Mailbox::new(options.mailbox.clone(), options.smtp.as_ref())),
             cleared: Cleared::default(),
             driving: Driving::default(),

@@ -7,6 +7,7 @@ mod driver;
 mod mailbox;
 mod operations;
 mod outbox;
+mod outlook;
 mod prices;
 mod proof;
 mod reconciler;

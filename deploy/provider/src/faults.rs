@@ -5,6 +5,7 @@
 //! of failures is exact instead of random: 25 percent is every fourth request, which makes a run repeatable.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -13,6 +14,8 @@ use crate::book::Rules;
 const PERCENT_MAX: u8 = 100;
 /// Most times that each event is sent.
 const COPIES_MAX: u8 = 5;
+/// Longest time that every request may be made to take, in milliseconds: well within the default handling time.
+const LATENCY_MAX_MS: u64 = 5_000;
 /// Longest window of keys, in milliseconds: a year.
 const KEY_WINDOW_MAX_MS: i64 = 365 * 24 * 60 * 60 * 1_000;
 
@@ -22,6 +25,8 @@ pub(crate) struct Faults {
     black_hole: bool,
     fail_rate_percent: u8,
     rate_limit: bool,
+    /// How long every request takes at least, in milliseconds.
+    latency_ms: u64,
     #[serde(flatten)]
     rules: Rules,
     #[serde(flatten)]
@@ -55,6 +60,7 @@ pub(crate) struct FaultsChange {
     black_hole: Option<bool>,
     fail_rate_percent: Option<u8>,
     rate_limit: Option<bool>,
+    latency_ms: Option<u64>,
     /// Null is a value here: keys are remembered for ever.
     #[serde(default, deserialize_with = "present")]
     key_window_ms: Option<Option<i64>>,
@@ -102,10 +108,18 @@ impl FaultSwitches {
         self.lock().faults.delivery
     }
 
+    /// How long every request takes at least.
+    pub(crate) fn latency(&self) -> Duration {
+        Duration::from_millis(self.lock().faults.latency_ms)
+    }
+
     /// Applies a change whole or not at all.
     pub(crate) fn change(&self, change: &FaultsChange) -> Result<Faults, String> {
         if change.fail_rate_percent.is_some_and(|percent| percent > PERCENT_MAX) {
             return Err(format!("fail_rate_percent must be 0 to {PERCENT_MAX}"));
+        }
+        if change.latency_ms.is_some_and(|latency_ms| latency_ms > LATENCY_MAX_MS) {
+            return Err(format!("latency_ms must be 0 to {LATENCY_MAX_MS} milliseconds"));
         }
         if change.webhook_copies.is_some_and(|copies| copies == 0 || copies > COPIES_MAX) {
             return Err(format!("webhook_copies must be 1 to {COPIES_MAX}"));
@@ -119,6 +133,7 @@ impl FaultSwitches {
             black_hole: change.black_hole.unwrap_or(before.black_hole),
             fail_rate_percent: change.fail_rate_percent.unwrap_or(before.fail_rate_percent),
             rate_limit: change.rate_limit.unwrap_or(before.rate_limit),
+            latency_ms: change.latency_ms.unwrap_or(before.latency_ms),
             rules: Rules {
                 key_window_ms: change.key_window_ms.unwrap_or(before.rules.key_window_ms),
                 permanent_reference: change.permanent_reference.unwrap_or(before.rules.permanent_reference),
@@ -179,6 +194,7 @@ mod tests {
         let before = switches.get();
         let bad = [
             (r#"{"black_hole":true,"fail_rate_percent":101}"#, "0 to 100"),
+            (r#"{"black_hole":true,"latency_ms":5001}"#, "0 to 5000 milliseconds"),
             (r#"{"black_hole":true,"webhook_copies":0}"#, "1 to 5"),
             (r#"{"black_hole":true,"webhook_copies":6}"#, "1 to 5"),
             (r#"{"black_hole":true,"key_window_ms":0}"#, "1 to 31536000000 milliseconds"),

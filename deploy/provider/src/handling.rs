@@ -112,6 +112,11 @@ async fn answer(provider: &Arc<Provider>, request: Request, call: Call, limits: 
         Some(Fault::Fail) => return Answer::Failed,
         None => {}
     }
+    let latency = provider.faults.latency();
+    if !latency.is_zero() {
+        // As all waits, no longer than leaves time for the decision.
+        wait(limits.late().min(Instant::now() + latency), &provider.abandon).await;
+    }
     let key = match idempotency_key(&head.headers) {
         Ok(key) => key,
         Err(why) => return Answer::BadInput(why),

@@ -190,6 +190,11 @@ fn refused(refusal: CheckoutRefusal) -> Problem {
                 .member("total", total_now)
                 .keyed(None, true)
         }
+        CheckoutRefusal::PaymentsBusy { retry_after_ms } => {
+            Problem::new(Kind::PaymentsBusy, "too many customers are paying at this moment; nothing was begun")
+                .retry_after_s(retry_after_ms.div_ceil(1_000))
+                .keyed(None, true)
+        }
         CheckoutRefusal::KeyReused => {
             Problem::new(Kind::KeyReused, "this key came with another body before").keyed(None, false)
         }

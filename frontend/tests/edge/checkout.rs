@@ -53,6 +53,7 @@ async fn every_other_answer_says_whether_a_new_key_is_safe() {
         ("tok_claimed", 409, "cart-claimed", Some(("", true)), false),
         ("tok_changed", 409, "total-changed", None, true),
         ("tok_empty", 409, "cart-empty", None, true),
+        ("tok_unpayable", 503, "payments-busy", None, true),
         ("tok_reused", 422, "key-reused", None, false),
         ("tok_shed", 503, "busy", None, false),
         ("tok_lost", 503, "outcome-unknown", None, false),
@@ -67,6 +68,7 @@ async fn every_other_answer_says_whether_a_new_key_is_safe() {
         assert_eq!(problem.get("operation_state").and_then(Value::as_str), state, "{token}");
         let wait_s = match slug {
             "in-progress" | "busy" | "outcome-unknown" => Some("1"),
+            "payments-busy" => Some("3"),
             "home-site-unreachable" => Some("5"),
             _ => None,
         };

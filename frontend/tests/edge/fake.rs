@@ -324,6 +324,7 @@ async fn checkout(fake: Fake, op: shop::Checkout, once: <ExactlyOnce as Strategy
         "tok_closed" => ended(Answer::Closed { order: order_ref, proven: false }),
         "tok_too_late" => ended(Answer::Closed { order: order_ref, proven: true }),
         "tok_slow" => Ok(CheckoutReply::Pending { order: order_ref, state: OrderState::NeedsAttention }),
+        "tok_unpayable" => refused(CheckoutRefusal::PaymentsBusy { retry_after_ms: 2_001 }),
         "tok_empty" => refused(CheckoutRefusal::CartEmpty),
         "tok_changed" => refused(CheckoutRefusal::TotalChanged { total: Money::gbp(2500) }),
         "tok_reused" => refused(CheckoutRefusal::KeyReused),

@@ -2,7 +2,7 @@
 //!
 //! 1. Look the key up. A hit answers, or resumes from what was frozen, *before* cart or prices are read: a repeat must
 //!    not fail because the cart it bought is empty now.
-//! 2. Read cart and prices; the total must be what the customer agreed to.
+//! 2. Read cart and prices; the total must be what the customer agreed to. Meanwhile ask whether it could be paid in time.
 //! 3. Claim the key and freeze the snapshot. Of many first requests one wins and drives; the others wait for it.
 //! 4. Drive the checkout to its end (`driver.rs`).
 //!
@@ -85,16 +85,22 @@ async fn find_or_open(
     match open(&app, request, session, key, &opened).await {
         // The same request may have claimed the key, bought the cart and emptied it between our look at the key and our
         // look at the cart. "The key is unused" is true only if it still is.
-        Err(CallError::Refused(refusal @ (CheckoutRefusal::CartEmpty | CheckoutRefusal::TotalChanged { .. }))) => {
-            match look_up(&app, &find).await? {
-                Found::Nothing => Err(CallError::Refused(refusal)),
-                found => join(&app, found, &opened).await,
-            }
-        }
+        Err(CallError::Refused(refusal)) if claims_unused(&refusal) => match look_up(&app, &find).await? {
+            Found::Nothing => Err(CallError::Refused(refusal)),
+            found => join(&app, found, &opened).await,
+        },
         // Of an unknown outcome nothing may be said.
         Err(CallError::NotExecuted(reason)) => Err(cut_off().unwrap_or(CallError::NotExecuted(reason))),
         outcome => outcome,
     }
+}
+
+/// Whether the refusal says that the key is unused.
+const fn claims_unused(refusal: &CheckoutRefusal) -> bool {
+    matches!(
+        refusal,
+        CheckoutRefusal::CartEmpty | CheckoutRefusal::TotalChanged { .. } | CheckoutRefusal::PaymentsBusy { .. }
+    )
 }
 
 async fn look_up(app: &App, find: &Find) -> Result<Found, Refused> {
@@ -108,7 +114,11 @@ async fn open(
     key: RequestId,
     opened: &watch::Sender<Option<OperationId>>,
 ) -> Outcome<Checkout> {
-    let snapshot = freeze(app, &request, &session, &key).await?;
+    let (snapshot, unpayable) = tokio::join!(freeze(app, &request, &session, &key), app.payability.refusal());
+    let snapshot = snapshot?;
+    if let Some(retry_after_ms) = unpayable {
+        return Err(CallError::Refused(CheckoutRefusal::PaymentsBusy { retry_after_ms }));
+    }
     let driver = Driver(app.node.seams.uuid());
     let proposal = Open {
         principal: session.principal,

@@ -4,6 +4,7 @@ use contract::{
     CallError, NoKey, SessionId, carts,
     carts::CartContents,
     orders::{self, Answer, Found, OrderState, Taken},
+    payments::{Charge, ChargeStatus, Expected, Outlook},
     shop::{CheckoutRefusal, CheckoutReply, ShowCart},
 };
 
@@ -44,6 +45,33 @@ async fn a_key_that_cannot_be_looked_up_claims_nothing() {
 }
 
 #[tokio::test]
+async fn a_checkout_that_cannot_be_paid_in_time_is_refused_before_its_key_is_used() {
+    let busy = |wait_ms, call_ms| {
+        let (script, client) = Script::new();
+        script.instead::<Outlook>().reply::<Outlook>(Expected { wait_ms, call_ms });
+        script.reply::<Charge>(ChargeStatus::Charged { provider_id: "ch_1".to_owned() });
+        (script, client)
+    };
+    for (wait_ms, call_ms, retry_after_ms) in [(2_500, 700, 1_000), (4_000, 1_000, 2_000), (60_000, 1_000, 10_000)] {
+        let (script, client) = busy(wait_ms, call_ms);
+        let refused = Err(CallError::Refused(CheckoutRefusal::PaymentsBusy { retry_after_ms }));
+        assert_eq!(check_out(&client).await, refused, "{wait_ms} ms of waiting");
+        assert!(script.asked::<orders::Open>().is_empty(), "the key is unused");
+        assert_eq!(script.asked::<orders::Find>().len(), 2, "and was looked up once more before that was said");
+    }
+    // A short wait, or a slow provider that is free, is no reason.
+    for (wait_ms, call_ms) in [(2_000, 700), (0, 9_000)] {
+        let (script, client) = busy(wait_ms, call_ms);
+        assert_eq!(check_out(&client).await, Ok(CheckoutReply::Ended { answer: completed(), replayed: false }));
+        script.asked_once::<orders::Open>();
+    }
+    // Nobody knows: it may try.
+    let (script, client) = busy(9_000, 9_000);
+    script.instead::<Outlook>().lose::<Outlook>();
+    assert!(check_out(&client).await.is_ok());
+}
+
+#[tokio::test]
 async fn an_answer_that_is_kept_no_more_is_said_to_be_and_nothing_is_done_again() {
     let found = || Found::Expired { operation: operation(), state: OrderState::Completed };
     // Found at once.
@@ -55,7 +83,7 @@ async fn an_answer_that_is_kept_no_more_is_said_to_be_and_nothing_is_done_again(
     let (script, client) = Script::new();
     script.instead::<orders::Open>().reply::<orders::Open>(orders::Opened::Existing(found()));
     assert_eq!(check_out(&client).await, expired());
-    assert!(script.steps(&["payments"]).is_empty());
+    assert!(script.asked::<Charge>().is_empty());
     // Expired between the look and the attempt to take it over.
     let (script, client) = Script::new();
     script.instead::<orders::Find>().reply::<orders::Find>(Found::Open { operation: operation() });

@@ -13,7 +13,7 @@ use contract::{
     carts::{self, CartContents, CartLine},
     catalogue::{self, Product},
     orders::{self, Found, OpenCheckout, OrderState},
-    payments::PaymentToken,
+    payments::{Expected, Outlook, PaymentToken},
     session::Session,
     sessions,
     shop::Checkout,
@@ -87,6 +87,7 @@ impl Script {
         let line = CartLine { sku: sku(), quantity: 1, ops: vec![OpId::new(cart(), "the-add-of-emma-17")] };
         self.reply::<carts::View>(CartContents { epoch: 1, lines: vec![line] });
         self.reply::<catalogue::Products>(vec![product()]);
+        self.reply::<Outlook>(Expected { wait_ms: 0, call_ms: 50 });
         self.reply::<orders::Open>(orders::Opened::Claimed(open_checkout()));
         self.reply::<catalogue::Reserve>(());
         self.reply::<orders::Heartbeat>(true);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ::store::{RedisMap, Replicated, StoreUri, replicated::SharingOptions};
 use clap::Args;
 use contract::{
-    CallError, CartId, Sharing,
+    CallError, CartId,
     cart::Cart,
     carts::{CartContents, CartRefusal},
     sessions::Never,
@@ -17,9 +17,6 @@ use crate::{
     operations,
     store::{CartChange, CartStore},
 };
-
-/// A cart lives on three nodes, or on all if there are fewer, unless told otherwise.
-const SHARING: Sharing = Sharing::Something(3);
 
 /// Options of a carts node.
 #[derive(Args, Clone, Debug)]
@@ -72,7 +69,7 @@ impl App {
             ),
         }
         let transport = Arc::new(HttpTransport::new(node));
-        let setup = options.shared.setup(own_address, SHARING)?;
+        let setup = options.shared.setup(own_address, contract::carts::SHARING)?;
         let carts = Replicated::open_with(node, transport, &setup).await;
         carts.start(node);
         Ok(Self::new(Arc::new(carts), node.seams.clone()))

@@ -121,6 +121,7 @@ fn provider_url(text: &str) -> Result<Url, String> {
 #[must_use]
 pub fn ops(app: App) -> Ops<App> {
     Ops::new(app)
+        .serve(operations::outlook)
         .serve(operations::charge)
         .serve(operations::close)
         .serve(operations::attest)

@@ -1,7 +1,8 @@
 //! The order of steps around one charge (CO-1 to CO-9).
 //!
 //! 1. Look: what is known is answered, at no cost to the provider.
-//! 2. Wait for a permit of the cluster's (`permits.rs`), not longer than the caller waits. Before the intent, so that an overload leaves no rows that
+//! 2. Wait for a permit of the cluster's (`permits.rs`), not longer than the caller waits, and not at all if that is too
+//!    short. Before the intent, so that an overload leaves no rows that
 //!    somebody must later prove were never sent.
 //! 3. Commit the intent, one more attempt on record. Only then may a byte go out.
 //! 4. Call the provider, outside any transaction, under a time limit.
@@ -26,7 +27,7 @@ use tokio::time::Instant;
 
 use crate::{
     Charges,
-    permits::{Called, Permit, Permits},
+    permits::{Called, Outlook, Permit, Permits, Purpose},
     provider::{Found, Provider, ProviderAnswer},
     store::{Begin, Decision, Intent, NOTHING_KNOWN, Standing},
     window::Window,
@@ -96,6 +97,11 @@ impl Gateway {
         &self.charges
     }
 
+    /// How a charge that comes now would fare.
+    pub(crate) fn outlook(&self) -> Outlook {
+        self.permits.outlook()
+    }
+
     /// Charges once, or says what is known. `permit_by` bounds the wait for a permit; what comes after it is finished
     /// whether or not somebody still waits.
     pub(crate) async fn charge(&self, charge: &Charge, once: &Once, permit_by: Instant) -> Outcome<Charge> {
@@ -104,7 +110,7 @@ impl Gateway {
         if standing != Standing::Open {
             return self.answer(standing);
         }
-        let Some(permit) = self.permits.acquire(permit_by).await else {
+        let Some(permit) = self.permits.acquire(Purpose::Charge, permit_by).await else {
             return Ok(self.pending("all permits to call the provider are in use".to_owned(), None));
         };
         let watch = Watch::start(&self.seams);
@@ -136,6 +142,7 @@ impl Gateway {
             Called::Silent => ProviderAnswer::Unknown { reason: self.silence() },
             Called::Answered(answer) => answer,
         };
+        self.permits.answered(matches!(answer, ProviderAnswer::NotExecuted { .. }));
         self.duration.record(started.elapsed().as_secs_f64(), &[KeyValue::new("answer", answer.label())]);
         answer
     }

@@ -7,6 +7,7 @@ mod charge;
 mod close;
 mod inspect;
 mod observe;
+mod outlook;
 mod reconcile;
 mod refund;
 
@@ -15,6 +16,7 @@ pub(crate) use charge::charge;
 pub(crate) use close::close;
 pub(crate) use inspect::inspect;
 pub(crate) use observe::observe;
+pub(crate) use outlook::outlook;
 pub(crate) use reconcile::reconcile;
 pub(crate) use refund::refund;
 

@@ -3,7 +3,7 @@
 //!
 //! A permit is taken for as long as the provider may work on its call: a call that was answered gives it back at once,
 //! one that was given up keeps it for the provider's longest handling. `desk.rs` knows which permits are free; here is
-//! the queue before it, and the task that renews the leases.
+//! the queue before it, and the task that renews the leases. `pace.rs` sees how many calls the provider bears.
 
 use std::{
     sync::{
@@ -20,9 +20,11 @@ use tokio::{sync::Notify, time::Instant};
 use crate::Charges;
 
 mod desk;
+mod pace;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use desk::Purpose;
 use desk::{CallId, Desk, LEASE, RENEW_EVERY, TRANSIT_MAX};
 
 /// Most charges that wait for a permit. More would pass their deadlines in the queue anyway.
@@ -39,8 +41,10 @@ pub(crate) struct Permits(Arc<Shared>);
 struct Shared {
     desk: Mutex<Desk>,
     waiting: AtomicU64,
-    /// One behind the other, so that the first that came is the first served.
-    queue: tokio::sync::Mutex<()>,
+    /// One behind the other, so that the first that came is the first served; those who settle have a queue of their own.
+    charges: tokio::sync::Mutex<()>,
+    settlers: tokio::sync::Mutex<()>,
+    settling: AtomicU64,
     /// A permit may be free.
     freed: Notify,
     /// Somebody waits.
@@ -62,7 +66,9 @@ impl Permits {
         let shared = Arc::new(Shared {
             desk: Mutex::new(desk),
             waiting: AtomicU64::new(0),
-            queue: tokio::sync::Mutex::default(),
+            charges: tokio::sync::Mutex::default(),
+            settlers: tokio::sync::Mutex::default(),
+            settling: AtomicU64::new(0),
             freed: Notify::new(),
             wanted: Notify::new(),
         });
@@ -71,31 +77,63 @@ impl Permits {
         Self(shared)
     }
 
-    /// A permit, first come first served; none when the deadline passes or the queue is full.
-    pub(crate) async fn acquire(&self, deadline: Instant) -> Option<Permit> {
-        if self.0.waiting.load(Ordering::Relaxed) == 0
-            && let Some(permit) = self.0.take()
-        {
+    /// A permit, first come first served among those of one purpose, who settle before who charges; none when the deadline
+    /// passes, the queue is full, or a charge could not be made by then anyway.
+    pub(crate) async fn acquire(&self, purpose: Purpose, deadline: Instant) -> Option<Permit> {
+        let shared = &self.0;
+        let nobody_waits = shared.waiting.load(Ordering::Relaxed) == 0;
+        if nobody_waits && let Some(permit) = shared.take(purpose) {
             return Some(permit);
         }
-        let place = Place(&self.0.waiting);
-        if place.0.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
+        if purpose == Purpose::Charge && Instant::now() + self.outlook().wait > deadline {
             return None;
         }
-        self.0.wanted.notify_one();
+        let _place = Place::take(&shared.waiting, WAITING_MAX)?;
+        let _settles =
+            if purpose == Purpose::Settle { Some(Place::take(&shared.settling, WAITING_MAX)?) } else { None };
+        shared.wanted.notify_one();
         let wait = async {
-            let _first = self.0.queue.lock().await;
+            let queue = if purpose == Purpose::Settle { &shared.settlers } else { &shared.charges };
+            let _first = queue.lock().await;
             loop {
-                if let Some(permit) = self.0.take() {
+                // Listening begins before the look, or a permit that comes free in between would wake nobody.
+                let freed = shared.freed.notified();
+                tokio::pin!(freed);
+                freed.as_mut().enable();
+                let gives_way = purpose == Purpose::Charge && shared.settling.load(Ordering::Relaxed) > 0;
+                if !gives_way && let Some(permit) = shared.take(purpose) {
                     return permit;
                 }
                 // Held permits come free by time alone.
-                let next_free = self.0.desk().next_free().unwrap_or_else(|| Instant::now() + RENEW_EVERY);
-                let _ = tokio::time::timeout_at(next_free, self.0.freed.notified()).await;
+                let next_free = shared.desk().next_free().unwrap_or_else(|| Instant::now() + RENEW_EVERY);
+                let _ = tokio::time::timeout_at(next_free, freed).await;
             }
         };
         tokio::time::timeout_at(deadline, wait).await.ok()
     }
+
+    /// How a charge that comes now would fare.
+    pub(crate) fn outlook(&self) -> Outlook {
+        let waiting = self.0.waiting.load(Ordering::Relaxed);
+        let mut desk = self.0.desk();
+        let wait = desk.wait(waiting, Instant::now());
+        Outlook { wait, call: desk.pace().call() }
+    }
+
+    /// The provider has answered a call: whether it said "too many".
+    pub(crate) fn answered(&self, too_many: bool) {
+        let mut desk = self.0.desk();
+        if too_many { desk.pace().too_many(Instant::now()) } else { desk.pace().good() }
+    }
+}
+
+/// How a charge that comes now would fare.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outlook {
+    /// The wait for a permit.
+    pub(crate) wait: Duration,
+    /// The call itself, on average.
+    pub(crate) call: Duration,
 }
 
 /// What became of a call.
@@ -126,6 +164,7 @@ impl Permit {
         let Ok(answer) = tokio::time::timeout(within, call).await else { return Called::Silent };
         if !works_on(&answer) {
             self.sent_at = None;
+            self.shared.desk().pace().took(now.elapsed());
         }
         Called::Answered(answer)
     }
@@ -137,7 +176,8 @@ impl Drop for Permit {
             Some(sent_at) if !runtime::bug("permits-not-held") => self.shared.desk().hold(self.call, sent_at),
             _ => self.shared.desk().free(self.call, Instant::now()),
         }
-        self.shared.freed.notify_one();
+        // To all that head a queue: they are two at most.
+        self.shared.freed.notify_waiters();
     }
 }
 
@@ -147,8 +187,8 @@ impl Shared {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(self: &Arc<Self>) -> Option<Permit> {
-        let call = self.desk().take(Instant::now())?;
+    fn take(self: &Arc<Self>, purpose: Purpose) -> Option<Permit> {
+        let call = self.desk().take(purpose, Instant::now())?;
         Some(Permit { shared: self.clone(), call, sent_at: None })
     }
 
@@ -213,7 +253,7 @@ async fn lease(shared: &Shared, charges: &Charges, ending: bool) {
                 );
             }
             shared.desk().leased(started, &leased);
-            shared.freed.notify_one();
+            shared.freed.notify_waiters();
         }
         Ok(Err(error)) => tracing::warn!(%error, "the leases of permits could not be renewed"),
         Err(_) => tracing::warn!("the leases of permits could not be renewed in time"),
@@ -222,6 +262,14 @@ async fn lease(shared: &Shared, charges: &Charges, ending: bool) {
 
 /// A place in the queue; given back also when the wait is cut.
 struct Place<'a>(&'a AtomicU64);
+
+impl<'a> Place<'a> {
+    /// A place, if there are not so many yet.
+    fn take(places: &'a AtomicU64, most: u64) -> Option<Self> {
+        let place = Self(places);
+        (places.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
+    }
+}
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ::store::{RedisMap, Replicated, StoreUri, replicated::SharingOptions};
 use clap::Args;
-use contract::{CallError, PrincipalId, SessionId, Sharing, session::Session};
+use contract::{CallError, PrincipalId, SessionId, session::Session};
 use rpc::{HttpTransport, Ops};
 use runtime::{ListenerLimits, Node, NodeOptions, Seams};
 
@@ -15,8 +15,6 @@ use crate::{
     throttle::Throttle,
 };
 
-/// A session lives on every node, unless told otherwise: it is read by each request.
-const SHARING: Sharing = Sharing::Everything;
 /// Milliseconds in a day.
 const DAY_MS: i64 = 24 * 3_600_000;
 
@@ -121,7 +119,7 @@ impl App {
             ),
         }
         let transport = Arc::new(HttpTransport::new(node));
-        let setup = options.shared.setup(own_address, SHARING)?;
+        let setup = options.shared.setup(own_address, contract::sessions::SHARING)?;
         let sessions = Replicated::<Session>::open_with(node, transport, &setup).await;
         sessions.start(node);
         Ok(Arc::new(sessions))

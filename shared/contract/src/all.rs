@@ -88,6 +88,7 @@ pub const OPERATIONS: &[OperationInfo] = &[
     info::<orders::Flag>(),
     info::<orders::Get>(),
     info::<orders::List>(),
+    info::<payments::Outlook>(),
     info::<payments::Charge>(),
     info::<payments::Close>(),
     info::<payments::Attest>(),

@@ -3,11 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AtLeastOnce, CartId, Family, OpId, Operation, Sku,
+    AtLeastOnce, CartId, Family, OpId, Operation, Sharing, Sku,
     cart::{Cart, OPS_PER_EPOCH_MAX},
     replication::{Asker, OtherView, example_asker},
     sessions::Never,
 };
+
+/// A cart lives on three nodes, or on all if there are fewer, unless a node is told otherwise.
+pub const SHARING: Sharing = Sharing::Something(3);
 
 /// What is in a cart, and under which dots: what a checkout freezes and a change names as observed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

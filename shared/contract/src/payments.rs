@@ -1,6 +1,6 @@
 //! Operations of the payments family: the gateway to the third party.
 //!
-//! Here is the charge; `evidence` holds what is done when no charge will come or one must go back, `proof` what the
+//! Here is the charge; `outlook` how one would fare, `evidence` holds what is done when no charge will come or one must go back, `proof` what the
 //! provider says by itself: its events and its ledger.
 
 use serde::{Deserialize, Serialize};
@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::{ExactlyOnce, Family, Money, Operation, OperationId, catalogue::example_operation};
 
 mod evidence;
+mod outlook;
 mod proof;
 
 pub use evidence::{Attest, AttestRefusal, Close, CloseRefusal, Evidence, Refund, RefundRefusal, RefundStatus};
+pub use outlook::{Expected, Outlook};
 pub use proof::{ChargeRecord, Inspect, Mismatch, Observe, Reconcile};
 
 /// The customer's means of payment as the provider named it. Never logged, never returned.

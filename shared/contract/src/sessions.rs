@@ -6,10 +6,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AtLeastOnce, Family, Operation, PrincipalId, RequestId, SessionId,
+    AtLeastOnce, Family, Operation, PrincipalId, RequestId, SessionId, Sharing,
     replication::{Asker, OtherView, example_asker},
     session::{Account, Session},
 };
+
+/// A session lives on every node, unless a node is told otherwise: it is read by each request.
+pub const SHARING: Sharing = Sharing::Everything;
 
 /// A password on its way to the hash. Never logged: its `Debug` form is a row of stars.
 #[derive(Clone, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use contract::{DATA_SETS, Family, OPERATIONS, data_sets_page, operations_page};
+use contract::{DATA_SETS, Family, OPERATIONS, carts, data_sets_page, operations_page, sessions};
 
 #[test]
 fn the_pages_are_fresh() {
@@ -21,6 +21,9 @@ fn the_pages_are_fresh() {
 fn only_what_merges_may_be_shared_otherwise() {
     let choosable: Vec<_> = DATA_SETS.iter().filter(|set| set.is_choosable).map(|set| set.name).collect();
     assert_eq!(choosable, ["sessions", "carts"]);
+    // The page says what nodes do by default.
+    let shown = |name| DATA_SETS.iter().find(|set| set.name == name).unwrap().sharing.parse();
+    assert_eq!((shown("sessions"), shown("carts")), (Ok(sessions::SHARING), Ok(carts::SHARING)));
 }
 
 #[test]

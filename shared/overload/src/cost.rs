@@ -23,6 +23,9 @@ const USUAL_MEMORY: Duration = Duration::from_secs(10);
 const USUAL_WEIGHT_MAX: f64 = 0.1;
 /// A node not heard of for [`MEMORY`] is thought well of again, by this time constant: so it is asked again.
 const FORGIVEN: Duration = Duration::from_secs(3);
+/// A refusal for overload counts as this slow. Refusing is quick and leaves little under way, so without this a node with
+/// less room than others would draw the calls that they have room for.
+const REFUSED: f64 = 5.0;
 /// A quick answer is not praised without end.
 const SLOWNESS_MIN: f64 = 0.2;
 
@@ -82,6 +85,11 @@ impl Slowness {
         let weight = weight(now.saturating_duration_since(self.heard), MEMORY, WEIGHT_MAX);
         let mean = self.now(now);
         *self = Self { mean: mean + weight * (slowness.clamp(SLOWNESS_MIN, most) - mean), heard: now };
+    }
+
+    /// A call was refused for overload.
+    pub fn refused(&mut self, settings: &ClientSettings, now: Instant) {
+        self.heard(settings, REFUSED, now);
     }
 
     /// A call failed.

@@ -88,21 +88,20 @@ impl Default for AdmissionSettings {
 }
 
 impl AdmissionSettings {
-    /// Each with its name, its least and its most.
-    const fn bounds(&self) -> [(&'static str, u32, u32, u32); 12] {
+    fn bounded(&self) -> [(&'static str, u32, u32, u32); 12] {
         [
-            ("admission.work_min", self.work_min, 1, 65_536),
-            ("admission.work_max", self.work_max, 1, 65_536),
-            ("admission.checkout_min", self.checkout_min, 1, 65_536),
-            ("admission.checkout_max", self.checkout_max, 1, 65_536),
-            ("admission.queue_percent", self.queue_percent, 0, 10_000),
-            ("admission.queue_target_ms", self.queue_target_ms, 1, 60_000),
-            ("admission.queue_interval_ms", self.queue_interval_ms, 1, 60_000),
-            ("admission.inner_queue_ms", self.inner_queue_ms, 1, 60_000),
-            ("admission.lag_ms", self.lag_ms, 1, 60_000),
-            ("admission.session_per_s", self.session_per_s, 0, 1_000_000),
-            ("admission.session_burst", self.session_burst, 1, 1_000_000),
-            ("admission.connections_max", self.connections_max, 1, 1_000_000),
+            ("work_min", self.work_min, 1, 65_536),
+            ("work_max", self.work_max, 1, 65_536),
+            ("checkout_min", self.checkout_min, 1, 65_536),
+            ("checkout_max", self.checkout_max, 1, 65_536),
+            ("queue_percent", self.queue_percent, 0, 10_000),
+            ("queue_target_ms", self.queue_target_ms, 1, 60_000),
+            ("queue_interval_ms", self.queue_interval_ms, 1, 60_000),
+            ("inner_queue_ms", self.inner_queue_ms, 1, 60_000),
+            ("lag_ms", self.lag_ms, 1, 60_000),
+            ("session_per_s", self.session_per_s, 0, 1_000_000),
+            ("session_burst", self.session_burst, 1, 1_000_000),
+            ("connections_max", self.connections_max, 1, 1_000_000),
         ]
     }
 }
@@ -121,10 +120,14 @@ impl std::fmt::Display for SettingsError {
 
 impl Settings {
     fn check(&self) -> Result<(), SettingsError> {
-        for (name, value, least, most) in self.admission.bounds().into_iter().chain(self.client.bounds()) {
-            if !(least..=most).contains(&value) {
-                return Err(SettingsError(format!("{name} is {value}; possible are {least} to {most}")));
-            }
+        let of = |side: &'static str, all: &[(&'static str, u32, u32, u32)]| {
+            let wrong = all.iter().find(|(_, value, least, most)| !(least..=most).contains(&value))?;
+            let (name, value, least, most) = wrong;
+            Some(SettingsError(format!("{side}.{name} is {value}; possible are {least} to {most}")))
+        };
+        if let Some(error) = of("admission", &self.admission.bounded()).or_else(|| of("client", &self.client.bounded()))
+        {
+            return Err(error);
         }
         Ok(())
     }
@@ -185,7 +188,7 @@ mod tests {
         assert_eq!((limits.now().admission.work_max, limits.now().protection), (7, true));
         for (bad, names) in [
             (r#"{"admission":{"work_max":0}}"#, "admission.work_max is 0"),
-            (r#"{"client":{"throttle_floor":0}}"#, "client.throttle_floor is 0; possible are 1 to 10000"),
+            (r#"{"client":{"throttle_floor":0}}"#, "client.throttle_floor is 0; possible are 1 to 1000"),
             (r#"{"admission":{"work_mux":1}}"#, "work_mux"),
             ("7", "GET /limits"),
         ] {

@@ -24,7 +24,6 @@ struct Bucket {
     second: u64,
     calls: u64,
     accepted: u64,
-    let_through: u32,
 }
 
 /// The throttle of one caller before one family.
@@ -32,6 +31,7 @@ struct Bucket {
 pub struct Throttle {
     born: Instant,
     buckets: [Bucket; BUCKETS],
+    let_through: Instant,
     refused: Option<Instant>,
     answers_since: u32,
 }
@@ -40,32 +40,28 @@ impl Throttle {
     /// One that has seen nothing yet.
     #[must_use]
     pub fn new(now: Instant) -> Self {
-        Self { born: now, buckets: Default::default(), refused: None, answers_since: 0 }
+        Self { born: now, buckets: Default::default(), let_through: now, refused: None, answers_since: 0 }
     }
 
     /// In how many of a thousand cases a call is to be refused here.
     #[must_use]
     pub fn permille(&self, settings: &ClientSettings, now: Instant) -> u64 {
-        if self.refused.is_none() {
+        let rest = Duration::from_secs(1) / settings.throttle_floor.max(1);
+        if self.refused.is_none() || now.saturating_duration_since(self.let_through) >= rest {
             return 0;
         }
-        let second = self.second(now);
-        let oldest = (second + 1).saturating_sub(BUCKETS as u64);
-        let here = self.buckets[place(second)];
-        if here.second != second || here.let_through < settings.throttle_floor {
-            return 0;
-        }
+        let oldest = (self.second(now) + 1).saturating_sub(BUCKETS as u64);
         let recent = self.buckets.iter().filter(|bucket| bucket.second >= oldest);
         let (calls, accepted) =
             recent.fold((0, 0), |(calls, accepted), one| (calls + one.calls, accepted + one.accepted));
-        let bearable = accepted * u64::from(settings.throttle_k_percent) / 100;
+        // A few refusals are no trend yet.
+        let bearable = accepted * u64::from(settings.throttle_k_percent) / 100 + u64::from(settings.throttle_floor);
         calls.saturating_sub(bearable) * 1_000 / (calls + 1)
     }
 
     /// A call goes. It counts when its result is known, and not at all if nobody waits for that.
     pub fn let_through(&mut self, now: Instant) {
-        let bucket = self.bucket(now);
-        bucket.let_through = bucket.let_through.saturating_add(1);
+        self.let_through = now;
     }
 
     /// A call was refused here.

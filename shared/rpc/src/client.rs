@@ -253,7 +253,8 @@ impl Inner {
             Heard::Answer(_) => Verdict::Good(slowness(true)),
             Heard::Impatience => Verdict::Late(slowness(false)),
             Heard::Failure | Heard::Silence => Verdict::Failed,
-            Heard::Overloaded | Heard::Elsewhere | Heard::Unsent => Verdict::Nothing,
+            Heard::Overloaded => Verdict::Shed,
+            Heard::Elsewhere | Heard::Unsent => Verdict::Nothing,
         };
         match heard {
             Heard::Answer(queued) => {

@@ -53,7 +53,9 @@ pub(crate) enum Verdict {
     Late(f64),
     /// It did not.
     Failed,
-    /// Nothing: the reason lies elsewhere, or it sheds, which is right.
+    /// It sheds, which is right; but others may have room.
+    Shed,
+    /// Nothing: the reason lies elsewhere.
     Nothing,
 }
 
@@ -116,11 +118,12 @@ impl Flight {
     pub(crate) fn settle(&self, settings: &ClientSettings, verdict: Verdict, seams: &Seams) -> Option<Change> {
         let (now, mut record) = (Instant::now(), self.endpoint.record());
         match verdict {
-            Verdict::Nothing => return None,
             Verdict::Good(slowness) | Verdict::Late(slowness) => record.slowness.heard(settings, slowness, now),
             Verdict::Failed => record.slowness.failed(settings, now),
+            Verdict::Shed => record.slowness.refused(settings, now),
+            Verdict::Nothing => {}
         }
-        if let Verdict::Late(_) = verdict {
+        if matches!(verdict, Verdict::Late(_) | Verdict::Shed | Verdict::Nothing) {
             return None;
         }
         let is_good = verdict != Verdict::Failed;
@@ -338,16 +341,22 @@ mod tests {
         assert!((0..50).any(|_| chosen(&endpoints, &[]).address != "c:1"), "the last one is not left with everything");
     }
 
-    #[test]
-    fn shedding_opens_nothing() {
-        let endpoints = endpoints("a:1");
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_sheds_is_asked_less_and_not_left_alone() {
+        let endpoints = endpoints("a:1,b:1");
+        let shedding = endpoints.all()[0].clone();
         for _ in 0..100 {
-            endpoints.all()[0].begin(Instant::now()).settle(
-                &ClientSettings::default(),
-                Verdict::Nothing,
-                &Seams::system(),
-            );
+            tokio::time::advance(Duration::from_millis(20)).await;
+            let flight = shedding.begin(Instant::now());
+            assert_eq!(flight.settle(&ClientSettings::default(), Verdict::Shed, &Seams::system()), None);
         }
-        assert!(endpoints.all()[0].is_closed());
+        assert!(shedding.is_closed());
+        let _busy: Vec<_> = (0..2).map(|_| endpoints.all()[1].begin(Instant::now())).collect();
+        assert!(
+            (0..50).all(|_| chosen(&endpoints, &[]).address == "b:1"),
+            "it seems to have nothing to do, and is full"
+        );
+        let _busy: Vec<_> = (0..4).map(|_| endpoints.all()[1].begin(Instant::now())).collect();
+        assert!((0..50).any(|_| chosen(&endpoints, &[]).address == "a:1"));
     }
 }

@@ -385,7 +385,7 @@ async fn serve_http(State(server): State<OpServer>, Path(name): Path<String>, re
         headers.insert(wire::RETRY, HeaderValue::from_static("no"));
     }
     if response.queued_ms > 0 {
-        headers.insert(wire::QUEUED, HeaderValue::from(response.queued_ms));
+        headers.insert(wire::QUEUED, response.queued_ms.into());
     }
     if response.overloaded || response.overloaded_below {
         let who = if response.overloaded { "1" } else { wire::BELOW };

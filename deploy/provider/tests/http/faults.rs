@@ -13,6 +13,7 @@ async fn faults_are_switched_one_by_one() {
         "black_hole": false,
         "fail_rate_percent": 0,
         "rate_limit": false,
+        "latency_ms": 0,
         "key_window_ms": null,
         "permanent_reference": true,
         "enforce_not_after": true,

@@ -53,14 +53,35 @@ async fn a_call_whose_caller_left_is_in_flight_until_it_is_over() {
 }
 
 #[tokio::test]
+async fn every_request_can_be_made_to_take_its_time() {
+    let (_folder, provider) = start_new(&[]);
+    provider.set_faults(&json!({"latency_ms": 400})).await;
+    let started = Instant::now();
+    let bodies = ["r1", "r2"].map(|reference| body("tok_ok", reference));
+    let (one, two) = tokio::join!(provider.charge("k1", &bodies[0]), provider.charge("k2", &bodies[1]));
+    assert_eq!((one.0, two.0), (StatusCode::OK, StatusCode::OK));
+    assert!(started.elapsed() >= Duration::from_millis(400));
+    let stats = provider.stats().await;
+    assert!(
+        stats["busy_ms"].as_u64() >= Some(800)
+            && stats["busy_ms"].as_u64() <= stats["elapsed_ms"].as_u64().map(|ms| 2 * ms),
+        "{stats}"
+    );
+}
+
+#[tokio::test]
 async fn counts_start_anew_on_request() {
     let (_folder, provider) = start_new(&[]);
     provider.charge("k", &body("tok_ok", "r")).await;
     assert_eq!(provider.stats().await["requests"], 1);
     let webhooks = json!({"waiting": 0, "delivered": 0, "failed_attempts": 0, "dropped": 0});
-    let none = json!({"in_flight": 0, "max_in_flight": 0, "requests": 0, "by_status": {}, "webhooks": webhooks});
+    let none = json!({
+        "in_flight": 0, "max_in_flight": 0, "requests": 0, "busy_ms": 0, "elapsed_ms": 0, "by_status": {}, "webhooks": webhooks,
+    });
     assert_eq!(read(provider.post("/admin/reset-stats")).await, (StatusCode::OK, none.clone()));
-    assert_eq!(provider.stats().await, none);
+    let mut later = provider.stats().await;
+    later["elapsed_ms"] = json!(0);
+    assert_eq!(later, none);
     assert_eq!(provider.ledger().await.len(), 1, "the ledger stays");
 }
 

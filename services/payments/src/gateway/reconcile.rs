@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::Gateway;
 use crate::{
-    permits::Called,
+    permits::{Called, Purpose},
     provider::{Ledger, LedgerLine},
     store::{Booked, Outcome},
 };
@@ -35,7 +35,7 @@ impl Gateway {
     /// At most `limit` differences.
     pub(crate) async fn reconcile(&self, limit: usize, deadline: Instant) -> Answer<Reconcile> {
         let unread = |why: String| CallError::NotExecuted(format!("the ledgers were not compared: {why}"));
-        let permit = self.permits.acquire(deadline).await;
+        let permit = self.permits.acquire(Purpose::Settle, deadline).await;
         let permit = permit.ok_or_else(|| unread("all permits to call the provider are in use".to_owned()))?;
         let ledger = match permit.call(LEDGER_TIMEOUT, self.provider.ledger(), Result::is_err).await {
             Called::NotSent => return Err(unread("the lease of the permit ran out".to_owned())),

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::Gateway;
 use crate::{
-    permits::Called,
+    permits::{Called, Purpose},
     provider::RefundAnswer,
     store::{BeginRefund, NOTHING_KNOWN, RefundDecision, RefundStanding},
 };
@@ -17,7 +17,7 @@ use crate::{
 impl Gateway {
     /// Pays back once, or says what is known.
     pub(crate) async fn refund(&self, op: &Refund, once: &Once, permit_by: Instant) -> Outcome<Refund> {
-        let Some(permit) = self.permits.acquire(permit_by).await else {
+        let Some(permit) = self.permits.acquire(Purpose::Settle, permit_by).await else {
             return Ok(pending("all permits to call the provider are in use"));
         };
         match self.charges.begin_refund(once, op.operation, op.amount, &op.evidence).await? {

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 
+use super::pace::Pace;
 use crate::store::{Ask, Leased, SHARE_PERMITS};
 
 /// How long a share is leased for, and how often that is renewed.
@@ -15,6 +16,19 @@ pub(crate) const RENEW_EVERY: Duration = Duration::from_secs(1);
 pub(crate) const TRANSIT_MAX: Duration = Duration::from_millis(500);
 /// A share that nobody used for this long is given back.
 const IDLE: Duration = Duration::from_secs(5);
+
+/// What a permit is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A charge of a customer who waits.
+    Charge,
+    /// Finding out what became of an earlier call, or paying back: goes first, and has a part of the permits for itself, so
+    /// that the shop can always clear up what an overload leaves behind.
+    Settle,
+}
+
+/// One permit of so many that a node holds is kept for settling; a node with fewer has none to spare.
+const RESERVED_OF: usize = 25;
 
 /// Names one call for as long as it takes a permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +45,9 @@ pub(crate) struct Desk {
     round: i64,
     next_call: u64,
     shares: BTreeMap<i64, Share>,
+    /// Permits of the shares that this node can have in any case.
+    entitled: usize,
+    pace: Pace,
 }
 
 #[derive(Debug)]
@@ -47,12 +64,18 @@ struct Share {
 impl Desk {
     /// Nothing yet. `holder` must be new for each start of a node.
     pub(crate) fn new(holder: String, permits: u16, handling: Duration) -> Self {
-        Self { holder, permits, handling, round: 0, next_call: 0, shares: BTreeMap::new() }
+        let pace = Pace::new(permits.into());
+        let shares = BTreeMap::new();
+        Self { holder, permits, handling, round: 0, next_call: 0, shares, entitled: permits.into(), pace }
     }
 
-    /// A permit, if one is free. The lowest share first, so that the others fall idle.
-    pub(crate) fn take(&mut self, now: Instant) -> Option<CallId> {
+    /// A permit, if one is free for this purpose. The lowest share first, so that the others fall idle.
+    pub(crate) fn take(&mut self, purpose: Purpose, now: Instant) -> Option<CallId> {
         self.sweep(now);
+        let (held, free) = self.usable(now);
+        if purpose == Purpose::Charge && (free <= held / RESERVED_OF || held - free >= self.pace.limit()) {
+            return None;
+        }
         let is_free = |share: &&mut Share| !share.leaving && now < share.usable_until && share.calls.len() < share.size;
         let (number, share) = self.shares.iter_mut().find(|(_, share)| is_free(share))?;
         let call = CallId { share: *number, number: self.next_call };
@@ -60,6 +83,34 @@ impl Desk {
         share.calls.insert(call.number, None);
         share.used_at = now;
         Some(call)
+    }
+
+    /// Permits of shares that may be used, and how many of them are free.
+    fn usable(&self, now: Instant) -> (usize, usize) {
+        let shares = self.shares.values().filter(|share| !share.leaving && now < share.usable_until);
+        let free_of = |share: &Share| share.size.saturating_sub(share.calls.len());
+        shares.fold((0, 0), |(held, free), share| (held + share.size, free + free_of(share)))
+    }
+
+    /// How long a charge that comes now would wait behind so many others, by the time that calls took lately (Little's
+    /// law); zero if it would not.
+    pub(crate) fn wait(&mut self, waiting: u64, now: Instant) -> Duration {
+        self.sweep(now);
+        // What the node may have, not what it has: further shares are there before a wait is over.
+        let (held, free) = self.usable(now);
+        let entitled = held.max(self.entitled);
+        let places = entitled.min(self.pace.limit()).saturating_sub(entitled / RESERVED_OF);
+        let in_use = u64::try_from(held - free).unwrap_or(u64::MAX);
+        if in_use.saturating_add(waiting) < u64::try_from(places).unwrap_or(u64::MAX) {
+            return Duration::ZERO;
+        }
+        let ahead = u32::try_from(waiting).unwrap_or(u32::MAX).saturating_add(1);
+        self.pace.call().saturating_mul(ahead) / u32::try_from(places.max(1)).unwrap_or(u32::MAX)
+    }
+
+    /// The pace of the provider, as it was seen.
+    pub(crate) const fn pace(&mut self) -> &mut Pace {
+        &mut self.pace
     }
 
     /// Whether a byte may go out under this permit now.
@@ -80,6 +131,7 @@ impl Desk {
     /// Nobody waits for the call any more, but the provider may work on it until then.
     pub(crate) fn hold(&mut self, call: CallId, sent_at: Instant) {
         let until = sent_at + TRANSIT_MAX + self.handling;
+        self.pace.took(TRANSIT_MAX + self.handling);
         if let Some(place) = self.shares.get_mut(&call.share).and_then(|share| share.calls.get_mut(&call.number)) {
             *place = Some(until);
         }
@@ -140,6 +192,8 @@ impl Desk {
             let share = self.shares.entry(*number).or_insert_with(new);
             (share.usable_until, share.leaving) = (usable_until, false);
         }
+        let part = leased.part.saturating_mul(i64::from(SHARE_PERMITS)).clamp(0, self.permits.into());
+        self.entitled = usize::try_from(part).unwrap_or(0);
         let too_many = self.shares.len().saturating_sub(usize::try_from(leased.keep).unwrap_or(0));
         let mut by_use: Vec<_> = self.shares.values_mut().collect();
         by_use.sort_by_key(|share| share.calls.len());

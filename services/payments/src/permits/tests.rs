@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio::time::Instant;
 
-use super::desk::{CallId, Desk, RENEW_EVERY, TRANSIT_MAX};
+use super::desk::{CallId, Desk, Purpose, RENEW_EVERY, TRANSIT_MAX};
 use crate::store::{Ask, SHARE_PERMITS, Table};
 
 const HANDLING: Duration = Duration::from_secs(10);
@@ -127,7 +127,8 @@ impl World {
         let (now, node) = (self.now, &mut self.nodes[number]);
         node.waiting = 0;
         for _ in 0..count {
-            match node.desk.take(now) {
+            // Some calls settle: with these all permits are in use.
+            match node.desk.take(Purpose::Charge, now).or_else(|| node.desk.take(Purpose::Settle, now)) {
                 Some(call) if node.desk.may_send(call, now) => {
                     node.calls.push((call, now));
                     // The worst: it comes as late as it can and takes as long as it can.
@@ -260,4 +261,34 @@ fn a_call_that_was_given_up_keeps_its_permit_until_the_provider_must_have_ended(
     }
     assert!(world.now - sent_at >= HANDLING && world.now - sent_at < HANDLING + Duration::from_secs(1));
     assert_eq!(world.most, 5);
+}
+
+/// A node with every permit of the cluster.
+fn alone(permits: u16) -> (Desk, Instant) {
+    let (mut desk, mut table, now) = (Desk::new("1".to_owned(), permits, HANDLING), Table::default(), Instant::now());
+    let ask = desk.ask(now, u64::from(permits), false);
+    desk.leased(now, &table.lease(&ask, 0).unwrap());
+    (desk, now)
+}
+
+#[test]
+fn some_permits_are_kept_for_settling() {
+    for (permits, reserved) in [(50, 2), (25, 1), (24, 0), (5, 0)] {
+        let (mut desk, now) = alone(permits);
+        let charges = (0..100).filter(|_| desk.take(Purpose::Charge, now).is_some()).count();
+        let settled = (0..100).filter(|_| desk.take(Purpose::Settle, now).is_some()).count();
+        assert_eq!((charges + settled, settled), (permits.into(), reserved), "of {permits}");
+    }
+}
+
+#[test]
+fn the_wait_is_that_of_littles_law() {
+    let (mut desk, now) = alone(50);
+    assert_eq!(desk.wait(0, now), Duration::ZERO);
+    for _ in 0..1_000 {
+        desk.pace().took(Duration::from_secs(1));
+    }
+    while desk.take(Purpose::Charge, now).is_some() {}
+    let (none, some) = (desk.wait(0, now).as_millis(), desk.wait(95, now).as_millis());
+    assert!((18..=21).contains(&none) && (1_960..=2_000).contains(&some), "{none} ms, behind 95 others {some} ms");
 }

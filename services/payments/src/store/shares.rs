@@ -51,6 +51,8 @@ pub struct Leased {
     pub shares: Vec<(i64, i64)>,
     /// Of those, how many it may keep: others have less than their part and wait.
     pub keep: i64,
+    /// How many it can have in any case: what others hold beyond theirs is given back for it.
+    pub part: i64,
     /// The shares in the table are those of another number of permits, and some are in use.
     pub other_total: bool,
 }
@@ -133,7 +135,7 @@ pub(crate) fn judge(shares: &[ShareRow], nodes: &[NodeRow], ask: &Ask, now_ms: i
     let mut leased: Vec<_> = mine.iter().chain(&take).map(|row| (row.share, row.size)).collect();
     leased.sort_unstable();
     let take = take.into_iter().map(|row| row.share).collect();
-    Verdict::Change { back, take, leased: Leased { shares: leased, keep, other_total: false } }
+    Verdict::Change { back, take, leased: Leased { shares: leased, keep, part, other_total: false } }
 }
 
 /// Rows of free shares of these sizes.

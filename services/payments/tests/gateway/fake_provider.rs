@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use contract::{OperationId, payments::Charge};
-use payments::provider::{Found, Provider, ProviderAnswer};
+use payments::provider::{Found, Ledger, Provider, ProviderAnswer};
 use tokio::sync::Notify;
 
 /// What the next call meets.
@@ -118,5 +118,9 @@ impl Provider for FakeProvider {
             Some(id) => Found::Charged { provider_id: id.clone() },
             None => Found::NotFound,
         }
+    }
+
+    async fn ledger(&self) -> Result<Ledger, String> {
+        Ok(Ledger::default())
     }
 }

@@ -9,8 +9,12 @@ use std::{sync::Arc, time::Duration};
 
 use contract::{
     CallError, Money, NoKey, RequestId,
-    payments::{Attest, AttestRefusal, ChargeRefusal, ChargeStatus, CloseRefusal, Evidence, Inspect, Observe},
+    payments::{
+        Attest, AttestRefusal, ChargeRefusal, ChargeStatus, CloseRefusal, Evidence, Inspect, Observe, Outlook,
+        Reconcile,
+    },
 };
+use futures_util::future::join_all;
 use payments::{
     Limits, Window,
     store::{ChargeStore as _, Decision, Intent},
@@ -265,4 +269,48 @@ async fn a_call_that_was_given_up_keeps_its_permit_until_the_provider_must_have_
     assert!(pending(&hurried).contains("permits"), "{hurried:?}");
     assert_eq!(shop.charge(&charge(2)).await, charged("ch_2"));
     assert!(started.elapsed() >= Duration::from_secs(1), "the provider may work on a call for a second");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_overload_of_charges_leaves_a_permit_for_settling_and_says_how_long_the_wait_is() {
+    let shop = Harness::start(1, Limits { permits: 25, ..LIMITS }).await;
+    shop.provider.hold();
+    let outlook = async || shop.client.call(&Outlook {}, NoKey).await.unwrap();
+    assert_eq!(outlook().await.wait_ms, 0);
+    let charges = async {
+        // More than there are permits for. Those that wait are told at their deadline that nothing is known yet.
+        let charges: Vec<_> = (1..=40).map(charge).collect();
+        join_all(charges.iter().map(|charge| shop.charge_within(charge, Duration::from_secs(3)))).await
+    };
+    let looking = async {
+        wait_until(|| shop.provider.in_flight() == 24 && shop.figure("trestle_provider_permits_waiting") == 16).await;
+        let expected = outlook().await;
+        let most_ms = expected.call_ms * 17 / 24;
+        assert!((1..=most_ms).contains(&expected.wait_ms), "{expected:?}");
+        let compared = shop.client.call(&Reconcile { limit: 10 }, NoKey).await;
+        assert_eq!(compared, Ok(Vec::new()), "the ledgers are compared although charges wait");
+        shop.provider.release();
+    };
+    let (outcomes, ()) = tokio::join!(charges, looking);
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(ChargeStatus::Charged { .. }))), "{outcomes:?}");
+    assert_eq!(shop.provider.max_in_flight(), 24);
+    assert_eq!(outlook().await.wait_ms, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_says_too_many_gets_fewer_calls_at_once() {
+    let shop = Harness::start(1, LIMITS).await;
+    shop.provider.next([Step::NotExecuted(Some(250))]);
+    assert!(pending(&shop.charge(&charge(1)).await).contains("rate limited"));
+    shop.provider.hold();
+    let charges: Vec<_> = (2..=51).map(charge).collect();
+    let all = join_all(charges.iter().map(|charge| shop.charge_within(charge, Duration::from_secs(3))));
+    let looking = async {
+        let halved = || shop.provider.in_flight() == 25 && shop.figure("trestle_provider_permits_waiting") == 25;
+        wait_until(halved).await;
+        shop.provider.release();
+    };
+    let (outcomes, ()) = tokio::join!(all, looking);
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(ChargeStatus::Charged { .. }))), "{outcomes:?}");
+    assert_eq!(shop.provider.max_in_flight(), 25, "half of 50");
 }

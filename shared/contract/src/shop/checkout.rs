@@ -64,6 +64,11 @@ pub enum CheckoutRefusal {
         /// The total now.
         total: Money,
     },
+    /// So many checkouts wait for the payment provider that this one would not be paid in time. The key is unused.
+    PaymentsBusy {
+        /// When trying again makes sense, in milliseconds.
+        retry_after_ms: u32,
+    },
     /// The same key came with another request.
     KeyReused,
     /// Another checkout is buying, or has bought, these lines.

@@ -73,7 +73,7 @@ async fn one_too_many_is_refused_at_once_and_one_that_waits_is_served_or_refused
     assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].as_bytes()), (503, &b"1"[..]));
     assert_eq!(axum::body::to_bytes(refused.into_body(), 100).await.unwrap(), "busy");
     assert_eq!(send("/health").await.unwrap().status(), StatusCode::OK, "exempt");
-    gate.add_permits(2);
+    gate.add_permits(3);
     assert_eq!(inside.remove(0).await.unwrap().status(), StatusCode::OK);
     assert_eq!(waiting.await.unwrap().status(), StatusCode::OK, "its turn came");
     drop(inside);

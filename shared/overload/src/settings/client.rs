@@ -12,7 +12,7 @@ pub struct ClientSettings {
     pub retry_reserve: u32,
     /// A family that accepts less than calls * 100 / this is spared some of them.
     pub throttle_k_percent: u32,
-    /// Calls in a second that are never throttled.
+    /// So many calls a second, evenly, are never throttled.
     pub throttle_floor: u32,
     /// Milliseconds without a sign of life of a family, after which calls to it end at once.
     pub gate_after_ms: u32,
@@ -53,20 +53,20 @@ impl Default for ClientSettings {
 
 impl ClientSettings {
     /// Each with its name, its least and its most.
-    pub(super) const fn bounds(&self) -> [(&'static str, u32, u32, u32); 12] {
+    pub(super) const fn bounded(&self) -> [(&'static str, u32, u32, u32); 12] {
         [
-            ("client.retry_percent", self.retry_percent, 0, 100),
-            ("client.retry_reserve", self.retry_reserve, 0, 10_000),
-            ("client.throttle_k_percent", self.throttle_k_percent, 100, 1_000),
-            ("client.throttle_floor", self.throttle_floor, 1, 10_000),
-            ("client.gate_after_ms", self.gate_after_ms, 100, 60_000),
-            ("client.gate_trial_ms", self.gate_trial_ms, 10, 10_000),
-            ("client.breaker_failures", self.breaker_failures, 1, 1_000),
-            ("client.breaker_success_percent", self.breaker_success_percent, 0, 100),
-            ("client.breaker_calls_min", self.breaker_calls_min, 1, 10_000),
-            ("client.breaker_open_ms", self.breaker_open_ms, 10, 60_000),
-            ("client.breaker_open_max_ms", self.breaker_open_max_ms, 10, 600_000),
-            ("client.cost_of_failure", self.cost_of_failure, 1, 10_000),
+            ("retry_percent", self.retry_percent, 0, 100),
+            ("retry_reserve", self.retry_reserve, 0, 10_000),
+            ("throttle_k_percent", self.throttle_k_percent, 100, 1_000),
+            ("throttle_floor", self.throttle_floor, 1, 1_000),
+            ("gate_after_ms", self.gate_after_ms, 100, 60_000),
+            ("gate_trial_ms", self.gate_trial_ms, 10, 10_000),
+            ("breaker_failures", self.breaker_failures, 1, 1_000),
+            ("breaker_success_percent", self.breaker_success_percent, 0, 100),
+            ("breaker_calls_min", self.breaker_calls_min, 1, 10_000),
+            ("breaker_open_ms", self.breaker_open_ms, 10, 60_000),
+            ("breaker_open_max_ms", self.breaker_open_max_ms, 10, 600_000),
+            ("cost_of_failure", self.cost_of_failure, 1, 10_000),
         ]
     }
 }
