@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use serde::Deserialize;
+use serde_json::json;
 use tokio::time::{Instant, interval};
 
 use super::{
@@ -20,10 +22,10 @@ use crate::{
 
 /// What the provider allows.
 const PERMITS: f64 = 50.0;
-/// This token's charges take the provider two seconds.
-const SLOW: &str = "tok_slow";
+/// What each charge takes the provider.
+const LATENCY_MS: u32 = 2_000;
 /// Checkouts a second, well above the 25 that can be paid.
-const RATE: f64 = 45.0;
+const RATE: f64 = 40.0;
 /// Until the queue before the permits stands.
 const FILLED: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -38,19 +40,22 @@ struct Record {
     /// Milliseconds that requests were in flight, all together.
     #[serde(default)]
     busy_ms: Option<f64>,
+    /// Since its counts began.
     #[serde(default)]
-    uptime_ms: Option<f64>,
+    elapsed_ms: Option<f64>,
 }
 
 /// The mean number in flight between two records, if the provider keeps the time.
 fn mean(before: Record, after: Record) -> Option<f64> {
-    let uptime_ms = after.uptime_ms? - before.uptime_ms?;
-    (uptime_ms > 0.0).then_some((after.busy_ms? - before.busy_ms?) / uptime_ms)
+    let elapsed_ms = after.elapsed_ms? - before.elapsed_ms?;
+    (elapsed_ms > 0.0).then_some((after.busy_ms? - before.busy_ms?) / elapsed_ms)
 }
 
 pub(super) async fn run(lab: &Lab<'_>) -> anyhow::Result<Findings> {
     let shop = Shop::open(lab.options, "payments", 2, None).await?;
-    let mix = Mix { tokens: [(SLOW.to_owned(), 1)].into(), ..Mix::new("slow payments", &[(Action::Checkout, 1.0)]) };
+    let slow = shop.http.post(shop.provider.join("/admin/faults")?).json(&json!({"latency_ms": LATENCY_MS}));
+    slow.send().await?.error_for_status().context("the provider cannot be made slow")?;
+    let mix = Mix::new("slow payments", &[(Action::Checkout, 1.0)]);
     let lasts = FILLED + lab.options.step + LOOK_EVERY;
     let load = Load { timeout: TIMEOUT, ..Load::steady(mix, RATE, lasts) };
     report::note(&format!("{RATE} checkouts a second for {lasts:?}, each two seconds of the provider's time"));
@@ -113,7 +118,7 @@ mod tests {
 
     #[test]
     fn the_mean_is_busy_time_by_time() {
-        let record = |busy, uptime| Record { in_flight: 0, max_in_flight: 0, busy_ms: busy, uptime_ms: uptime };
+        let record = |busy_ms, elapsed_ms| Record { in_flight: 0, max_in_flight: 0, busy_ms, elapsed_ms };
         let (before, after) = (record(Some(1_000.0), Some(500.0)), record(Some(48_500.0), Some(1_500.0)));
         assert_eq!(mean(before, after), Some(47.5));
         assert_eq!(mean(before, record(None, None)), None);
