@@ -16,6 +16,7 @@ mod measure;
 mod open;
 mod quick;
 mod report;
+mod run;
 mod seams;
 mod sharing;
 mod threshold;
@@ -31,6 +32,8 @@ use clap::Parser;
 pub(crate) enum End {
     /// Everything held.
     Pass = 0,
+    /// The run says more about the load generator than about the shop.
+    Invalid = 2,
     /// The audit or a threshold failed, or there was nothing to judge.
     Failed = 99,
 }
@@ -51,6 +54,7 @@ impl std::error::Error for InvalidRun {}
 async fn main() -> ExitCode {
     let result = match cli::Cli::parse().command {
         cli::Command::Quick(options) => quick::run(options).await,
+        cli::Command::Run(options) => run::run(*options).await,
         cli::Command::Chaos(options) => chaos::run(*options).await,
         cli::Command::Yardstick(options) => yardstick::run(options).await,
         cli::Command::Checkouts(options) => checkouts::run(options).await,

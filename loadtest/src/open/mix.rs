@@ -73,7 +73,7 @@ pub(crate) struct Resend {
     pub(crate) actions: Vec<Action>,
 }
 
-/// A weighted choice of actions. See `docs` in `--help` for a file.
+/// A weighted choice of actions; `loadtest run --help` shows one as a file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Mix {
