@@ -72,7 +72,8 @@ pub(crate) async fn run(options: RunOptions) -> anyhow::Result<End> {
 /// The run with its live view; Ctrl-C ends it early, and what there is by then is reported.
 async fn watched(options: &RunOptions, plan: Plan) -> anyhow::Result<Run> {
     let (watcher, watching) = Watcher::pair();
-    let title = format!("loadtest run · mix {} · {}", plan.mix.name, options.target.first().map_or("", |url| url.as_str()));
+    let title =
+        format!("loadtest run · mix {} · {}", plan.mix.name, options.target.first().map_or("", |url| url.as_str()));
     let view = async {
         let shown = if options.no_view { Ok(()) } else { view::show(watching.live, title).await };
         std::future::pending::<()>().await;
@@ -101,7 +102,8 @@ async fn audited(
     report::note(&format!("auditing {} checkouts against {}ledger", run.checkouts.len(), options.provider));
     let client = Arc::new(Client::new(options.target.clone(), AUDIT_TIMEOUT, AUDIT_GIVE_UP_AFTER)?);
     let sources = Sources { client, http, provider: options.provider.clone(), quiesce: options.quiesce };
-    let acknowledged = run.checkouts.iter().filter(|one| matches!(one.outcome, audit::Outcome::Acknowledged { .. })).count();
+    let acknowledged =
+        run.checkouts.iter().filter(|one| matches!(one.outcome, audit::Outcome::Acknowledged { .. })).count();
     Ok(tokio::select! {
         evidence = audit::collect::collect(&sources, &run.checkouts, ledger_before, options.exclusive) => match evidence {
             Ok(evidence) => audit::judge(&evidence),

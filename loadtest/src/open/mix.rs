@@ -31,16 +31,8 @@ pub(crate) enum Action {
 
 impl Action {
     pub(crate) const COUNT: usize = 8;
-    pub(crate) const ALL: [Self; Self::COUNT] = [
-        Self::Home,
-        Self::Setting,
-        Self::Product,
-        Self::Search,
-        Self::Add,
-        Self::Cart,
-        Self::Checkout,
-        Self::Prepare,
-    ];
+    pub(crate) const ALL: [Self; Self::COUNT] =
+        [Self::Home, Self::Setting, Self::Product, Self::Search, Self::Add, Self::Cart, Self::Checkout, Self::Prepare];
 
     pub(crate) fn name(self) -> &'static str {
         match self {

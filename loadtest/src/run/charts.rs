@@ -1,8 +1,8 @@
 //! The three pictures of a run: what became of those who came, how long they waited, and how the waiting is spread.
 
 use super::{
-    svg::Plot,
     summary::{Percentiles, Summary},
+    svg::Plot,
     words::{count, ms},
 };
 use crate::open::record::Counts;
@@ -45,7 +45,9 @@ struct Column {
 fn columns(summary: &Summary) -> Vec<Column> {
     let group = summary.slices.len().div_ceil(COLUMNS_MAX).max(1);
     let slice_s = summary.slice_ms as f64 / 1_000.0;
-    let largest = |of: &mut dyn Iterator<Item = Option<f64>>| of.flatten().fold(None, |most: Option<f64>, one| Some(most.map_or(one, |most| most.max(one))));
+    let largest = |of: &mut dyn Iterator<Item = Option<f64>>| {
+        of.flatten().fold(None, |most: Option<f64>, one| Some(most.map_or(one, |most| most.max(one))))
+    };
     let column = |(number, slices): (usize, &[crate::open::slices::Slice])| {
         let mut counts = Counts::default();
         slices.iter().for_each(|slice| counts.add(&slice.total()));
@@ -126,7 +128,8 @@ pub(crate) fn latencies(summary: &Summary) -> Option<String> {
 /// Latency by percentile, each nine as wide as the one before.
 pub(crate) fn spread(intended: &Percentiles, naive: &Percentiles, deadline_ms: f64) -> Option<String> {
     let nines = |percent: f64| -(1.0 - percent / 100.0).log10();
-    let points = |of: &Percentiles| -> Vec<_> { of.curve.iter().map(|(percent, ms)| (nines(*percent), Some(*ms))).collect() };
+    let points =
+        |of: &Percentiles| -> Vec<_> { of.curve.iter().map(|(percent, ms)| (nines(*percent), Some(*ms))).collect() };
     let (ours, theirs) = (points(intended), points(naive));
     let (last, _) = ours.last().copied().filter(|(nines, _)| *nines > 0.0)?;
     let all = ours.iter().chain(&theirs).filter_map(|(_, ms)| *ms);

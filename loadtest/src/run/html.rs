@@ -68,7 +68,8 @@ fn head(page: &mut String, summary: &Summary, judged: &Judged, title: &str) {
                 _ => "nothing was measured".to_owned(),
             };
             let text = escape(&one.threshold);
-            let _ = write!(page, "<li class=\"{class}\"><b>{sign}</b> <code>{text}</code> <span>{measured}</span></li>");
+            let _ =
+                write!(page, "<li class=\"{class}\"><b>{sign}</b> <code>{text}</code> <span>{measured}</span></li>");
         }
         page.push_str("</ul>");
     }
@@ -97,7 +98,11 @@ fn tiles(page: &mut String, summary: &Summary) {
         ("half within", time(latency.p50), "p50".to_owned()),
         ("99 of 100 within", time(latency.p99), "p99".to_owned()),
         ("shed", share(counts.shed), format!("{} turned away", count(counts.shed))),
-        ("failed", share(counts.failed()), format!("{} errors, {} timeouts", count(counts.error), count(counts.timeout))),
+        (
+            "failed",
+            share(counts.failed()),
+            format!("{} errors, {} timeouts", count(counts.error), count(counts.timeout)),
+        ),
     ];
     page.push_str("<section class=\"tiles\">");
     for (name, value, note) in tiles {
@@ -149,7 +154,13 @@ fn actions(page: &mut String, summary: &Summary) {
     );
     let named = summary.actions.iter().map(|(action, row)| (action.name(), *action == Action::Prepare, row));
     for (name, apart, row) in named.chain([("all", false, &summary.total)]) {
-        let class = if name == "all" { " class=\"all\"" } else if apart { " class=\"soft\"" } else { "" };
+        let class = if name == "all" {
+            " class=\"all\""
+        } else if apart {
+            " class=\"soft\""
+        } else {
+            ""
+        };
         let _ = write!(page, "<tr{class}><th>{name}");
         let counts = &row.counts;
         let good = counts.share(counts.good).map_or("-".to_owned(), percent);
@@ -249,7 +260,10 @@ fn run_facts(page: &mut String, summary: &Summary) {
         ("Deadline, timeout", format!("{}, {}", time(facts.deadline_ms), time(facts.timeout_ms))),
         ("Requests sent", count(machine.requests)),
         ("Most in flight", count(machine.most_in_flight as u64)),
-        ("Schedule lag", format!("p50 {}, p99 {}, most {}", ms(machine.lag_p50_ms), ms(machine.lag_p99_ms), ms(machine.lag_max_ms))),
+        (
+            "Schedule lag",
+            format!("p50 {}, p99 {}, most {}", ms(machine.lag_p50_ms), ms(machine.lag_p99_ms), ms(machine.lag_max_ms)),
+        ),
         (
             "Generator",
             machine.cpu_us_per_request.zip(machine.cpu_share).map_or_else(unknown, |(us, share)| {

@@ -11,8 +11,7 @@ use crate::{
     threshold::{Comparison, Outcome},
 };
 
-const HELP: &str =
-    "write METRIC COMPARISON VALUE, like 'p99<300ms', 'p99(checkout)<1s', 'errors<0.1%', 'shed<5%', 'goodput>90/s', or 'audit'";
+const HELP: &str = "write METRIC COMPARISON VALUE, like 'p99<300ms', 'p99(checkout)<1s', 'errors<0.1%', 'shed<5%', 'goodput>90/s', or 'audit'";
 
 /// A part of the arrivals.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -38,7 +38,8 @@ impl Plot {
     /// y from a power of ten at or below `y_min` to a round number above `y_max`; labels by `label`.
     pub(crate) fn logarithmic(height: f64, x_max: f64, (y_min, y_max): (f64, f64), label: fn(f64) -> String) -> Self {
         let low = 10_f64.powf(y_min.max(1e-3).log10().floor());
-        let mut plot = Self { height, x_max, y_min: low, y_max: y_max.max(low * 10.0), logarithmic: true, body: String::new() };
+        let mut plot =
+            Self { height, x_max, y_min: low, y_max: y_max.max(low * 10.0), logarithmic: true, body: String::new() };
         let decades = (plot.y_max / low).log10();
         let mut decade = low;
         while decade <= plot.y_max * 1.001 {
@@ -94,7 +95,10 @@ impl Plot {
 
     /// Ticks of a time axis in seconds, at most eight.
     pub(crate) fn seconds(&mut self) {
-        let steps = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0];
+        let steps = [
+            0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0, 7_200.0,
+            14_400.0,
+        ];
         let step = steps.into_iter().find(|step| self.x_max / step <= 7.0).unwrap_or(14_400.0);
         let mut at = 0.0;
         while at <= self.x_max + step / 1e3 {

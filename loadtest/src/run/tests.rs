@@ -20,8 +20,14 @@ fn row(offered: u64, shed: u64, error: u64, p99: f64) -> Row {
     let good = offered - shed - error;
     let counts = Counts { offered, sent: offered, good, shed, error, ..Counts::default() };
     let curve = vec![(0.0, 1.0), (50.0, p99 / 2.0), (99.0, p99)];
-    let latency =
-        Percentiles { count: good, p50: Some(p99 / 2.0), p99: Some(p99), max: Some(p99), curve, ..Percentiles::default() };
+    let latency = Percentiles {
+        count: good,
+        p50: Some(p99 / 2.0),
+        p99: Some(p99),
+        max: Some(p99),
+        curve,
+        ..Percentiles::default()
+    };
     let kinds = BTreeMap::from([("503 <busy>".to_owned(), shed)]);
     Row { counts, resent: 0, naive: latency.clone(), latency, rejection: Percentiles::default(), kinds }
 }
@@ -99,7 +105,9 @@ fn thresholds_hold_or_fail_by_the_figures() {
     ] {
         assert!(holds(good), "{good}");
     }
-    for bad in ["p99<200ms", "errors<0.1%", "shed<5%", "goodput>95/s", "p99.9<1h", "p99(search)<1h", "audit", "good>95%"] {
+    for bad in
+        ["p99<200ms", "errors<0.1%", "shed<5%", "goodput>95/s", "p99.9<1h", "p99(search)<1h", "audit", "good>95%"]
+    {
         assert!(!holds(bad), "{bad}");
     }
 }

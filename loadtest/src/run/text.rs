@@ -74,7 +74,10 @@ fn compared(judged: &Judged) {
     for one in &both.differences {
         let ratio = one.ratio.map_or(String::new(), |ratio| format!(", {ratio:.2} times"));
         let (unit, flag) = (one.unit, if one.regression { " REGRESSION" } else { "" });
-        report::line(&format!("compared: {}: {:.2} -> {:.2} {unit}{ratio}: {}{flag}", one.figure, one.before, one.now, one.verdict));
+        report::line(&format!(
+            "compared: {}: {:.2} -> {:.2} {unit}{ratio}: {}{flag}",
+            one.figure, one.before, one.now, one.verdict
+        ));
     }
 }
 

@@ -47,7 +47,11 @@ pub(crate) fn percent(share: f64) -> String {
 }
 
 pub(crate) fn rate(per_s: f64) -> String {
-    if per_s < 100.0 { format!("{}/s", trim(&format!("{per_s:.1}"))) } else { format!("{}/s", count(per_s.round() as u64)) }
+    if per_s < 100.0 {
+        format!("{}/s", trim(&format!("{per_s:.1}")))
+    } else {
+        format!("{}/s", count(per_s.round() as u64))
+    }
 }
 
 /// One word, and why.
@@ -58,7 +62,8 @@ pub(crate) fn verdict(summary: &Summary, judged: &Judged) -> (&'static str, Stri
         return ("INVALID", format!("These figures may be the generator's and not the shop's: {why}."));
     }
     let failed = judged.thresholds.iter().filter(|one| !one.holds).count();
-    let worse = judged.comparison.as_ref().map_or(0, |both| both.differences.iter().filter(|one| one.regression).count());
+    let worse =
+        judged.comparison.as_ref().map_or(0, |both| both.differences.iter().filter(|one| one.regression).count());
     if failed + worse > 0 {
         let mut parts = Vec::new();
         if failed > 0 {
@@ -114,10 +119,25 @@ mod tests {
     fn numbers_read_well_and_never_flatter() {
         assert_eq!(count(0), "0");
         assert_eq!(count(1_234_567), "1\u{202f}234\u{202f}567");
-        for (value, text) in [(0.05, "0.05 ms"), (3.04, "3 ms"), (3.14, "3.1 ms"), (38.4, "38 ms"), (100.0, "100 ms"), (1_250.0, "1.25 s"), (10_000.0, "10 s")] {
+        for (value, text) in [
+            (0.05, "0.05 ms"),
+            (3.04, "3 ms"),
+            (3.14, "3.1 ms"),
+            (38.4, "38 ms"),
+            (100.0, "100 ms"),
+            (1_250.0, "1.25 s"),
+            (10_000.0, "10 s"),
+        ] {
             assert_eq!(ms(value), text);
         }
-        for (share, text) in [(1.0, "100 %"), (0.99995, "over 99.99 %"), (0.9997, "99.97 %"), (0.5, "50 %"), (0.0, "0 %"), (0.00001, "under 0.01 %")] {
+        for (share, text) in [
+            (1.0, "100 %"),
+            (0.99995, "over 99.99 %"),
+            (0.9997, "99.97 %"),
+            (0.5, "50 %"),
+            (0.0, "0 %"),
+            (0.00001, "under 0.01 %"),
+        ] {
             assert_eq!(percent(share), text);
         }
         assert_eq!((rate(9.96), rate(1_234.5)), ("10/s".to_owned(), "1\u{202f}235/s".to_owned()));
