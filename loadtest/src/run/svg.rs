@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 pub(crate) const WIDTH: f64 = 760.0;
-const LEFT: f64 = 74.0;
+const LEFT: f64 = 82.0;
 const RIGHT: f64 = 14.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 34.0;
