@@ -210,7 +210,11 @@ impl Run {
             let began = self.slice * u32::try_from(index).unwrap_or(u32::MAX);
             began >= from && began + self.slice <= to
         };
-        self.slices.iter().enumerate().filter(|(index, _)| inside(*index)).for_each(|(_, slice)| sum.add(&slice.total()));
+        self.slices
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| inside(*index))
+            .for_each(|(_, slice)| sum.add(&slice.total()));
         sum
     }
 
@@ -237,10 +241,6 @@ impl Run {
         self.generator?.checked_div(requests)
     }
 
-    pub(crate) fn is_valid(&self) -> bool {
-        self.invalid.is_empty()
-    }
-
     fn doubts(&self, bounds: &Bounds) -> Vec<String> {
         let mut doubts = Vec::new();
         let (lag_ms, lag_max_ms) = (self.lag.percentile_ms(99.0), bounds.lag_p99.as_secs_f64() * 1_000.0);
@@ -250,7 +250,8 @@ impl Run {
         let counts = self.total().counts;
         if counts.share(counts.missed).is_some_and(|share| share > bounds.missed) {
             let (missed, offered, most) = (counts.missed, counts.offered, 100.0 * bounds.missed);
-            doubts.push(format!("{missed} of {offered} arrivals were never sent (too many in flight), at most {most} %"));
+            doubts
+                .push(format!("{missed} of {offered} arrivals were never sent (too many in flight), at most {most} %"));
         }
         if let Some(busy) = self.machine.filter(|busy| *busy > bounds.machine) {
             let (busy, most) = (100.0 * busy, 100.0 * bounds.machine);

@@ -28,9 +28,13 @@ fn evenly_spaced_arrivals_are_the_integral_of_the_rate_everywhere() {
         let expected: f64 = stages.iter().map(Stage::arrivals).sum();
         assert!((all.len() as f64 - expected).abs() <= 1.0, "{stages:?}: {} of {expected}", all.len());
         assert!(all.is_sorted() && all.last().is_none_or(|last| *last <= length(&stages)));
-        // Not only in the end: after each stage as many have come as the rates so far ask for.
+        // Not only in the end: in the middle and after each stage as many have come as the rates so far ask for.
         let (mut end, mut sum) = (Duration::ZERO, 0.0);
         for stage in &stages {
+            let half = Stage { to: f64::midpoint(stage.from, stage.to), lasts: stage.lasts / 2, ..*stage };
+            let (middle, asked) = (end + half.lasts, sum + half.arrivals());
+            let came = all.iter().filter(|at| **at <= middle).count() as f64;
+            assert!((came - asked).abs() <= 1.0, "{stages:?} at {middle:?}: {came} of {asked}");
             (end, sum) = (end + stage.lasts, sum + stage.arrivals());
             let came = all.iter().filter(|at| **at <= end).count() as f64;
             assert!((came - sum).abs() <= 1.0, "{stages:?} at {end:?}: {came} of {sum}");
