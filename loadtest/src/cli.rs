@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use reqwest::Url;
 
 use crate::{
-    InvalidRun, chaos::options::ChaosOptions, checkouts::options::CheckoutsOptions, sharing::options::SharingOptions,
-    threshold::Threshold,
+    InvalidRun, chaos::options::ChaosOptions, checkouts::options::CheckoutsOptions,
+    overload::options::OverloadOptions, sharing::options::SharingOptions, threshold::Threshold,
 };
 
 const AFTER_HELP: &str = "\
@@ -27,6 +27,8 @@ These start shops of their own:
   loadtest chaos --duration 60s --faults kill,pause,provider --timeline chaos.html
   loadtest sharing kills
   loadtest sharing costs --redis redis://127.0.0.1:6379
+  loadtest overload curve --step 5s --html curve.html
+  loadtest overload all
 
 Exit codes: 0 everything held; 99 the audit or a threshold failed, or nothing could be judged; 2 the run was not valid
 (usage, nothing answers); 1 internal error.";
@@ -74,6 +76,13 @@ pub(crate) enum Command {
     /// operation that customers were told is done. `costs` starts shops that differ in the strategy or the store and adds to
     /// carts in short alternating slices.
     Sharing(SharingOptions),
+    /// Shows what becomes of the shop beyond saturation: figures F1 to F11, each with what it must be.
+    ///
+    /// Each experiment starts a shop of its own (the program `trestle` beside this one) and attacks it: up to ten times its
+    /// peak, a spike, a slow node, a failing one, an outage, a saturated payment provider, a kill, hostile clients. Logic
+    /// nodes model their work, so that two processors can stand for several machines. A run whose generator was late, or
+    /// whose machine was busy, is invalid instead of passed.
+    Overload(Box<OverloadOptions>),
     /// One node of the naive chain; started by `yardstick`.
     #[command(hide = true)]
     NaiveNode(NaiveNodeOptions),

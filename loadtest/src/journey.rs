@@ -51,7 +51,7 @@ impl History {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn begin(&self, session: &str, key: &str, expected_total: &Money) -> usize {
+    pub(crate) fn begin(&self, session: &str, key: &str, expected_total: &Money) -> usize {
         let (session, key, expected_total) = (session.to_owned(), key.to_owned(), expected_total.clone());
         self.with(|all| {
             all.push(Checkout { session, key, expected_total, outcome: Outcome::Unknown { order: None } });
@@ -59,7 +59,7 @@ impl History {
         })
     }
 
-    fn set(&self, index: usize, outcome: Outcome) {
+    pub(crate) fn set(&self, index: usize, outcome: Outcome) {
         self.with(|all| all[index].outcome = outcome);
     }
 
@@ -242,7 +242,7 @@ impl Customer {
         let Ok(answer) = self.caller.send(call).await else { return Outcome::Unknown { order: None } };
         match answer.status {
             200 | 201 => match answer.json::<Order>() {
-                Ok(order) => self.order_outcome(&order).unwrap_or(Outcome::Unknown { order: Some(order.id) }),
+                Ok(order) => order_outcome(&order).unwrap_or(Outcome::Unknown { order: Some(order.id) }),
                 Err(error) => self.odd(&error),
             },
             202 => self.poll(session, &answer, started).await,
@@ -253,19 +253,6 @@ impl Customer {
     fn odd(&self, error: &anyhow::Error) -> Outcome {
         self.caller.stats.with(|tally| tally.error(Step::Checkout, &format!("{error:#}")));
         Outcome::Unknown { order: None }
-    }
-
-    /// What a final order state means to its customer; `None` while it is open.
-    fn order_outcome(&self, order: &Order) -> Option<Outcome> {
-        match order.state.as_str() {
-            "completed" => Some(Outcome::Acknowledged { order: order.id.clone(), total: order.total.clone() }),
-            "declined" => Some(Outcome::Declined { operation: Some(order.id.clone()) }),
-            // The only refusal that needs no payment is out of stock, but an order does not say which it was.
-            "refused" => {
-                Some(Outcome::Refused { problem: "refused after 202".to_owned(), operation: Some(order.id.clone()) })
-            }
-            _ => None,
-        }
     }
 
     /// Follows `Location` until the order has ended.
@@ -292,7 +279,7 @@ impl Customer {
                     return unknown;
                 }
             };
-            if let Some(outcome) = self.order_outcome(&order) {
+            if let Some(outcome) = order_outcome(&order) {
                 return outcome;
             }
         }
@@ -330,8 +317,21 @@ impl Customer {
     }
 }
 
+/// What a final order state means to its customer; `None` while it is open.
+pub(crate) fn order_outcome(order: &Order) -> Option<Outcome> {
+    match order.state.as_str() {
+        "completed" => Some(Outcome::Acknowledged { order: order.id.clone(), total: order.total.clone() }),
+        "declined" => Some(Outcome::Declined { operation: Some(order.id.clone()) }),
+        // The only refusal that needs no payment is out of stock, but an order does not say which it was.
+        "refused" => {
+            Some(Outcome::Refused { problem: "refused after 202".to_owned(), operation: Some(order.id.clone()) })
+        }
+        _ => None,
+    }
+}
+
 /// What a non-2xx answer to a checkout proves.
-fn refusal(answer: &Answer) -> Outcome {
+pub(crate) fn refusal(answer: &Answer) -> Outcome {
     let problem = Problem::parse(&answer.body);
     let operation = problem.operation_ref.clone();
     let by_the_shop = ["out-of-stock", "total-changed"].into_iter().find(|name| problem.name().contains(name));

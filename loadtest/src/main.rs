@@ -13,6 +13,8 @@ mod client;
 mod cluster;
 mod journey;
 mod measure;
+mod open;
+mod overload;
 mod quick;
 mod report;
 mod seams;
@@ -54,6 +56,7 @@ async fn main() -> ExitCode {
         cli::Command::Yardstick(options) => yardstick::run(options).await,
         cli::Command::Checkouts(options) => checkouts::run(options).await,
         cli::Command::Sharing(options) => sharing::run(options).await,
+        cli::Command::Overload(options) => overload::run(*options).await,
         cli::Command::NaiveNode(options) => yardstick::naive::serve(options).await,
     };
     match result {

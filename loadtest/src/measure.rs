@@ -71,7 +71,7 @@ pub(crate) struct Tally {
 }
 
 /// The latencies of one step.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Latencies(Histogram<u64>);
 
 impl Default for Latencies {
@@ -88,6 +88,11 @@ impl Latencies {
 
     pub(crate) fn count(&self) -> u64 {
         self.0.len()
+    }
+
+    pub(crate) fn add(&mut self, more: &Self) {
+        // Cannot fail: all histograms here have the same bounds.
+        let _ = self.0.add(&more.0);
     }
 
     /// The latency below which `percent` of the calls stayed, in milliseconds; 100 is the maximum.

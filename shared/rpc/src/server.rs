@@ -25,7 +25,7 @@ use opentelemetry::{
     metrics::{Counter, Histogram},
 };
 use overload::{Class, Refused};
-use runtime::{Metrics, Node};
+use runtime::{FailsOnPurpose, Metrics, Node};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
@@ -159,6 +159,11 @@ fn encode<O: Operation>(outcome: Outcome<O>) -> (WireResponse, &'static str) {
 fn answer(status: StatusCode, outcome: Option<&str>, retry: bool, body: impl Into<Bytes>) -> WireResponse {
     let (status, outcome) = (status.as_u16(), outcome.map(str::to_owned));
     WireResponse { status, outcome, retry, body: body.into(), ..WireResponse::default() }
+}
+
+/// As a node that is broken and does not know it: another one may do better.
+fn fails_on_purpose() -> WireResponse {
+    answer(StatusCode::INTERNAL_SERVER_ERROR, Some("unknown"), true, "this node fails on purpose")
 }
 
 /// Not executed, because there is more to do than can be done.
@@ -336,8 +341,16 @@ impl Inner {
         };
         let call = Call { key: key.map(str::to_owned), body };
         let span = tracing::info_span!("op", operation = name, trace_id = %format_args!("{:032x}", scope.trace.trace_id), node = self.node.id);
-        let ((mut response, outcome), is_shed) = noting_shed(scope.run((bound.call)(call))).instrument(span).await;
-        response.overloaded_below = is_shed && !matches!(outcome, "ok" | "refused");
+        let work = async {
+            // After admission, as the real work that it stands for.
+            match self.node.demand.spend(name, &self.node.tasks).await {
+                Ok(()) => noting_shed(scope.run((bound.call)(call))).await,
+                Err(FailsOnPurpose) => ((fails_on_purpose(), "failing"), false),
+            }
+        };
+        let ((response, outcome), is_shed) = work.instrument(span).await;
+        let overloaded_below = is_shed && !matches!(outcome, "ok" | "refused");
+        let response = WireResponse { overloaded_below, ..response };
         if let (Some(usual), "ok") = (&bound.usual, outcome) {
             usual.note(started.elapsed());
         }

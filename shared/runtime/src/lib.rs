@@ -4,6 +4,7 @@
 pub mod bugs;
 mod connections;
 pub mod crash;
+mod demand;
 mod faults;
 mod health;
 mod limits;
@@ -16,6 +17,7 @@ mod telemetry;
 
 pub use bugs::bug;
 pub use connections::Connections;
+pub use demand::{Demand, DemandRules, DemandRulesError, FailsOnPurpose};
 pub use faults::{FaultRule, FaultRules, FaultRulesError, Faults, SLOW_MS_MAX};
 pub use health::{BuildInfo, Readiness};
 pub use listener::{Answers, ListenerLimits, bind, serve};

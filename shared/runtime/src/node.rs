@@ -9,8 +9,8 @@ use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
 
 use crate::{
-    Answers, BuildInfo, Connections, FaultRules, Faults, ListenerLimits, LogFormat, Metrics, Readiness, Seams, Tasks,
-    bind, faults, health, init_logs, limits, serve,
+    Answers, BuildInfo, Connections, Demand, DemandRules, FaultRules, Faults, ListenerLimits, LogFormat, Metrics,
+    Readiness, Seams, Tasks, bind, demand, faults, health, init_logs, limits, serve,
 };
 
 /// The shared secret of a cluster: nodes take calls only from bearers of it.
@@ -95,6 +95,10 @@ pub struct NodeOptions {
     /// out keeps its default.
     #[arg(long, env = "TRESTLE_LIMITS", value_name = "JSON")]
     pub limits: Option<Settings>,
+    /// For experiments: what each call takes of this node besides its real work, in the form of GET /demand on the operations
+    /// listener. Frontends have none.
+    #[arg(long, env = "TRESTLE_DEMAND", value_name = "JSON", hide = true)]
+    pub demand: Option<DemandRules>,
 }
 
 /// What a running node is made of.
@@ -118,6 +122,8 @@ pub struct Node {
     pub faults: Faults,
     /// What its load regulation goes by.
     pub limits: Limits,
+    /// What calls take besides their real work, because an experiment asked for it.
+    pub demand: Demand,
     /// What its calls to other nodes tell about the load there.
     pub pressure: Pressure,
     /// How late its event loop is.
@@ -144,6 +150,9 @@ impl Node {
         if let Some(limits) = options.limits.clone() {
             node.limits.set(limits)?;
         }
+        if let Some(demand) = options.demand.clone() {
+            node.demand.set(demand)?;
+        }
         Ok(node)
     }
 
@@ -166,6 +175,7 @@ impl Node {
             secret,
             faults,
             limits,
+            demand: Demand::default(),
             pressure,
             lag,
             admission,
@@ -238,7 +248,8 @@ impl Listening {
         let Self { node, listener, ops_listener, drain_s, .. } = self;
         let ops = health::routes(node.readiness.clone(), node.metrics.clone(), node.build_info())
             .merge(faults::routes(node.faults.clone(), node.secret.clone()))
-            .merge(limits::routes(node.limits.clone(), node.secret.clone()));
+            .merge(limits::routes(node.limits.clone(), node.secret.clone()))
+            .merge(demand::routes(node.demand.clone(), node.secret.clone()));
         // The operations listener has connections of its own, and no admission: who looks after a full node must get in.
         let ops = serve(ops_listener, ops, ListenerLimits::INNER, node.tasks.clone(), Connections::default());
         drop(node.tasks.spawn(ops));
