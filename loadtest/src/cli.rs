@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use reqwest::Url;
 
 use crate::{
-    InvalidRun, chaos::options::ChaosOptions, checkouts::options::CheckoutsOptions,
-    overload::options::OverloadOptions, sharing::options::SharingOptions, threshold::Threshold,
+    InvalidRun, chaos::options::ChaosOptions, checkouts::options::CheckoutsOptions, overload::options::OverloadOptions,
+    run::options::RunOptions, sharing::options::SharingOptions, threshold::Threshold,
 };
 
 const AFTER_HELP: &str = "\
@@ -17,6 +17,8 @@ Start the shop first, in another terminal:
   cargo run --release
 
 Then, for example:
+  loadtest run --rate 100 --duration 30s --html report.html --fail 'p99<300ms' --fail 'errors<0.1%'
+  loadtest run --stages '10s@50, 20s@50..200, 10s@500, 30s@50' --fail 'goodput>45/s' --fail audit
   loadtest quick
   loadtest quick --duration 1m --customers 64 --fail 'p99(checkout)<2s' --fail 'outage<3s'
   loadtest quick --target http://127.0.0.1:8080,http://127.0.0.1:8081 --tokens tok_ok=80,tok_charge_then_timeout=20
@@ -31,7 +33,7 @@ These start shops of their own:
   loadtest overload all
 
 Exit codes: 0 everything held; 99 the audit or a threshold failed, or nothing could be judged; 2 the run was not valid
-(usage, nothing answers); 1 internal error.";
+(usage, nothing answers, or the load generator itself was the bottleneck); 1 internal error.";
 
 /// Plays customers against the shop, then compares what they were told with the payment provider's ledger.
 #[derive(Debug, Parser)]
@@ -49,6 +51,12 @@ pub(crate) enum Command {
     /// the cart, check out. An attempt that fails is sent again with the same key to the next target, as a good client
     /// does. Afterwards every acknowledged checkout must have exactly one order and exactly one charge of that amount.
     Quick(QuickOptions),
+    /// Customers come at a rate that you set, whether or not the shop keeps up; how well were they served?
+    ///
+    /// Open loop: each arrival has its moment before anything is sent, and latencies count from that moment, so a stall is
+    /// felt by all who came during it. The run says so itself when the generator was the bottleneck. Watch it live, get a
+    /// report as a page, JSON or CSV, set thresholds for CI, and compare with an earlier run.
+    Run(Box<RunOptions>),
     /// Kills, pauses and disturbs a whole shop while customers do their worst; then checks everything from outside.
     ///
     /// Starts a shop of its own (the program `trestle` beside this one), or torments the running one with --data. Nodes

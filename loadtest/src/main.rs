@@ -17,6 +17,7 @@ mod open;
 mod overload;
 mod quick;
 mod report;
+mod run;
 mod seams;
 mod sharing;
 mod threshold;
@@ -32,6 +33,8 @@ use clap::Parser;
 pub(crate) enum End {
     /// Everything held.
     Pass = 0,
+    /// The run says more about the load generator than about the shop.
+    Invalid = 2,
     /// The audit or a threshold failed, or there was nothing to judge.
     Failed = 99,
 }
@@ -52,6 +55,7 @@ impl std::error::Error for InvalidRun {}
 async fn main() -> ExitCode {
     let result = match cli::Cli::parse().command {
         cli::Command::Quick(options) => quick::run(options).await,
+        cli::Command::Run(options) => run::run(*options).await,
         cli::Command::Chaos(options) => chaos::run(*options).await,
         cli::Command::Yardstick(options) => yardstick::run(options).await,
         cli::Command::Checkouts(options) => checkouts::run(options).await,

@@ -210,7 +210,11 @@ impl Run {
             let began = self.slice * u32::try_from(index).unwrap_or(u32::MAX);
             began >= from && began + self.slice <= to
         };
-        self.slices.iter().enumerate().filter(|(index, _)| inside(*index)).for_each(|(_, slice)| sum.add(&slice.total()));
+        self.slices
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| inside(*index))
+            .for_each(|(_, slice)| sum.add(&slice.total()));
         sum
     }
 
@@ -250,7 +254,8 @@ impl Run {
         let counts = self.total().counts;
         if counts.share(counts.missed).is_some_and(|share| share > bounds.missed) {
             let (missed, offered, most) = (counts.missed, counts.offered, 100.0 * bounds.missed);
-            doubts.push(format!("{missed} of {offered} arrivals were never sent (too many in flight), at most {most} %"));
+            doubts
+                .push(format!("{missed} of {offered} arrivals were never sent (too many in flight), at most {most} %"));
         }
         if let Some(busy) = self.machine.filter(|busy| *busy > bounds.machine) {
             let (busy, most) = (100.0 * busy, 100.0 * bounds.machine);

@@ -151,7 +151,10 @@ async fn expect_shop(client: &Client, target: &reqwest::Url) -> Result<(), Inval
     }
 }
 
-async fn expect_provider(http: &reqwest::Client, provider: &reqwest::Url) -> Result<Vec<Charge>, InvalidRun> {
+pub(crate) async fn expect_provider(
+    http: &reqwest::Client,
+    provider: &reqwest::Url,
+) -> Result<Vec<Charge>, InvalidRun> {
     let ledger = read_ledger(http, provider).await.map_err(|error| {
         InvalidRun(format!(
             "--provider {provider} does not show its ledger ({error:#}); it starts with the shop (`cargo run --release`, \

@@ -28,11 +28,35 @@ enum Metric {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Comparison {
+pub(crate) enum Comparison {
     Less,
     LessOrEqual,
     Greater,
     GreaterOrEqual,
+}
+
+impl Comparison {
+    /// `p99(checkout) <= 2s` as its three parts, the outer ones without spaces around them.
+    pub(crate) fn split<'a>(text: &'a str, help: &str) -> Result<(&'a str, Self, &'a str), String> {
+        let at = text.find(['<', '>']).ok_or_else(|| format!("no comparison in `{text}`; {help}"))?;
+        let (metric, rest) = text.split_at(at);
+        let (comparison, value) = match (rest.strip_prefix("<="), rest.strip_prefix(">=")) {
+            (Some(value), _) => (Self::LessOrEqual, value),
+            (_, Some(value)) => (Self::GreaterOrEqual, value),
+            _ if rest.starts_with('<') => (Self::Less, &rest[1..]),
+            _ => (Self::Greater, &rest[1..]),
+        };
+        Ok((metric.trim(), comparison, value.trim()))
+    }
+
+    pub(crate) fn holds(self, measured: f64, value: f64) -> bool {
+        match self {
+            Self::Less => measured < value,
+            Self::LessOrEqual => measured <= value,
+            Self::Greater => measured > value,
+            Self::GreaterOrEqual => measured >= value,
+        }
+    }
 }
 
 /// One condition, with the text it was written as.
@@ -45,7 +69,7 @@ pub(crate) struct Threshold {
 }
 
 /// How a threshold came out.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub(crate) struct Outcome {
     pub(crate) threshold: String,
     pub(crate) holds: bool,
@@ -57,16 +81,9 @@ impl FromStr for Threshold {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let at = text.find(['<', '>']).ok_or_else(|| format!("no comparison in `{text}`; {HELP}"))?;
-        let (metric, rest) = text.split_at(at);
-        let (comparison, value) = match (rest.strip_prefix("<="), rest.strip_prefix(">=")) {
-            (Some(value), _) => (Comparison::LessOrEqual, value),
-            (_, Some(value)) => (Comparison::GreaterOrEqual, value),
-            _ if rest.starts_with('<') => (Comparison::Less, &rest[1..]),
-            _ => (Comparison::Greater, &rest[1..]),
-        };
-        let metric = Metric::parse(metric.trim())?;
-        let value = metric.parse_value(value.trim())?;
+        let (metric, comparison, value) = Comparison::split(text, HELP)?;
+        let metric = Metric::parse(metric)?;
+        let value = metric.parse_value(value)?;
         Ok(Self { text: text.to_owned(), metric, comparison, value })
     }
 }
@@ -134,12 +151,7 @@ impl Metric {
 impl Threshold {
     pub(crate) fn check(&self, tally: &Tally, elapsed_s: f64) -> Outcome {
         let measured = self.metric.measure(tally, elapsed_s);
-        let holds = measured.is_some_and(|measured| match self.comparison {
-            Comparison::Less => measured < self.value,
-            Comparison::LessOrEqual => measured <= self.value,
-            Comparison::Greater => measured > self.value,
-            Comparison::GreaterOrEqual => measured >= self.value,
-        });
+        let holds = measured.is_some_and(|measured| self.comparison.holds(measured, self.value));
         Outcome { threshold: self.text.clone(), holds, measured }
     }
 }

@@ -51,8 +51,14 @@ impl Places {
             Ok((uri(with_segment("/products", &product.sku))?, Bytes::from(body)))
         };
         Ok(Self {
-            settings: categories.iter().map(|name| uri(with_query("/", &[("category", name)]))).collect::<Result<_, _>>()?,
-            searches: products.iter().map(|one| uri(with_query("/", &[("q", &word(one))]))).collect::<Result<_, _>>()?,
+            settings: categories
+                .iter()
+                .map(|name| uri(with_query("/", &[("category", name)])))
+                .collect::<Result<_, _>>()?,
+            searches: products
+                .iter()
+                .map(|one| uri(with_query("/", &[("q", &word(one))])))
+                .collect::<Result<_, _>>()?,
             products: products.iter().map(product).collect::<anyhow::Result<_>>()?,
         })
     }

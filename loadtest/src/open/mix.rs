@@ -31,16 +31,8 @@ pub(crate) enum Action {
 
 impl Action {
     pub(crate) const COUNT: usize = 8;
-    pub(crate) const ALL: [Self; Self::COUNT] = [
-        Self::Home,
-        Self::Setting,
-        Self::Product,
-        Self::Search,
-        Self::Add,
-        Self::Cart,
-        Self::Checkout,
-        Self::Prepare,
-    ];
+    pub(crate) const ALL: [Self; Self::COUNT] =
+        [Self::Home, Self::Setting, Self::Product, Self::Search, Self::Add, Self::Cart, Self::Checkout, Self::Prepare];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -73,7 +65,7 @@ pub(crate) struct Resend {
     pub(crate) actions: Vec<Action>,
 }
 
-/// A weighted choice of actions. See `docs` in `--help` for a file.
+/// A weighted choice of actions; `loadtest run --help` shows one as a file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Mix {

@@ -90,7 +90,8 @@ impl Slices {
             Action::ALL.into_iter().zip(counts).filter(used).collect()
         };
         let slices = self.counts.into_iter().zip(self.percentiles);
-        let slices = slices.map(|(counts, [p50_ms, p99_ms, max_ms])| Slice { counts: named(counts), p50_ms, p99_ms, max_ms });
+        let slices =
+            slices.map(|(counts, [p50_ms, p99_ms, max_ms])| Slice { counts: named(counts), p50_ms, p99_ms, max_ms });
         slices.collect()
     }
 }

@@ -69,7 +69,10 @@ impl Chart {
         let y_max = (y_top / y_step).ceil() * y_step;
         let (across, up) = (WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM);
         let place = |x: f64, y: f64| (LEFT + across * x / x_max, TOP + up * (1.0 - y / y_max));
-        let mut svg = format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{} against {}\">", self.of, self.against);
+        let mut svg = format!(
+            "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{} against {}\">",
+            self.of, self.against
+        );
         let right = WIDTH - RIGHT;
         for number in 0..=20 {
             let y = f64::from(number) * y_step;
@@ -94,10 +97,20 @@ impl Chart {
                 break;
             }
             let (at, _) = place(x, 0.0);
-            let _ = write!(svg, "<text x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>", HEIGHT - BOTTOM + 16.0, short(x));
+            let _ = write!(
+                svg,
+                "<text x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+                HEIGHT - BOTTOM + 16.0,
+                short(x)
+            );
         }
         let middle = LEFT + across / 2.0;
-        let _ = write!(svg, "<text x=\"{middle}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>", HEIGHT - 6.0, self.against);
+        let _ = write!(
+            svg,
+            "<text x=\"{middle}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+            HEIGHT - 6.0,
+            self.against
+        );
         let _ = write!(svg, "<text x=\"4\" y=\"12\">{}</text>", self.of);
         let mut legend = 170.0;
         for series in &self.series {
