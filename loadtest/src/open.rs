@@ -241,10 +241,6 @@ impl Run {
         self.generator?.checked_div(requests)
     }
 
-    pub(crate) fn is_valid(&self) -> bool {
-        self.invalid.is_empty()
-    }
-
     fn doubts(&self, bounds: &Bounds) -> Vec<String> {
         let mut doubts = Vec::new();
         let (lag_ms, lag_max_ms) = (self.lag.percentile_ms(99.0), bounds.lag_p99.as_secs_f64() * 1_000.0);

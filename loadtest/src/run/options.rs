@@ -96,6 +96,9 @@ pub(crate) struct RunOptions {
     /// How busy this machine may be for the run to be valid; 100% if a busy machine is what you measure.
     #[arg(long, default_value = "85%", value_parser = parse_percent)]
     pub(crate) busy_max: f64,
+    /// How late the generator may be (p99) for the run to be valid.
+    #[arg(long, default_value = "5ms", value_parser = parse_duration)]
+    pub(crate) lag_max: Duration,
     /// Seed of arrivals and choices [default: a new one, printed].
     #[arg(long)]
     pub(crate) seed: Option<u64>,
@@ -132,7 +135,7 @@ impl RunOptions {
             deadline: self.deadline,
             in_flight_max: self.in_flight_max as usize,
             slice: self.slice,
-            bounds: Bounds { machine: self.busy_max, ..Bounds::default() },
+            bounds: Bounds { machine: self.busy_max, lag_p99: self.lag_max, ..Bounds::default() },
             ..plan
         })
     }

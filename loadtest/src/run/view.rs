@@ -114,12 +114,13 @@ impl Screen {
         let left = live.planned.saturating_sub(live.elapsed).as_secs();
         let state = if left > 0 { format!("{left} s left") } else { "waiting for the last answers".to_owned() };
         format!(
-            "{title} · {state}\n\
+            "{title} · plan {rate}/s · {state}\n\
              now    offered {offered:>6}/s   good {good:>6}   late {late:>5}   shed {shed:>6}   errors {error:>5}   timeouts {timeout:>4}   missed {missed:>4}\n\
              total          {came:>6}     good {all_good:>6}   late {all_late:>5}   shed {all_shed:>6}   errors {all_error:>5}   timeouts {all_timeout:>4}   missed {all_missed:>4}\n\
              latency p50 {p50}, p99 {p99} of the last second · in flight {in_flight} · schedule lag p99 {lag}\n\
              good   {curve}",
             title = self.title,
+            rate = live.rate.round(),
             came = count(total.offered),
             all_good = count(total.good),
             all_late = count(total.late),

@@ -2,6 +2,7 @@
 //! and must accept the good twin.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic, also in its helpers")]
 
+mod open_loop;
 mod stub;
 
 use std::process::Stdio;

@@ -83,6 +83,8 @@ pub(crate) async fn start(fault: Fault) -> Stub {
     let sessions = BTreeMap::new();
     let shop: Shared = Arc::new(Mutex::new(Shop { fault, requests: 0, orders: 0, sessions, ledger, made }));
     let routes = Router::new()
+        .route("/", get(async || "<html>the shelves</html>"))
+        .route("/products/{sku}", get(async || "<html>a product</html>"))
         .route("/api/products", get(products))
         .route("/api/products/{sku}", get(async |Path(sku): Path<String>| Json(product(&sku))))
         .route("/api/session", post(open_session))
