@@ -112,6 +112,12 @@ impl Chart {
             self.against
         );
         let _ = write!(svg, "<text x=\"4\" y=\"12\">{}</text>", self.of);
+        self.draw_series(&mut svg, place);
+        svg + "</svg>"
+    }
+
+    /// A line for each series, and its name beside the title.
+    fn draw_series(&self, svg: &mut String, place: impl Fn(f64, f64) -> (f64, f64)) {
         let mut legend = 170.0;
         for series in &self.series {
             let Series { name, colour, .. } = series;
@@ -135,7 +141,6 @@ impl Chart {
             let letters = name.len() as f64;
             legend += 36.0 + 6.2 * letters;
         }
-        svg + "</svg>"
     }
 }
 
