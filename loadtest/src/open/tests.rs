@@ -215,6 +215,10 @@ async fn a_starved_generator_says_so() {
     let (url, _server) = start(Mood::default()).await;
     let late = run(Plan { bounds, ..plan(&url, "browse", 100_000.0, 100) }).await;
     assert!(late.invalid.iter().any(|why| why.contains("schedule lag")), "{:?}", late.invalid);
+    // Its customers waited for it too, which the real sending does not know.
+    let total = late.total();
+    let (intended_ms, naive_ms) = (total.latency.percentile_ms(50.0), total.naive.percentile_ms(50.0));
+    assert!(intended_ms > naive_ms, "{intended_ms} ms, {naive_ms} ms");
 }
 
 #[tokio::test]

@@ -141,7 +141,7 @@ pub(crate) fn spread(intended: &Percentiles, naive: &Percentiles, deadline_ms: f
     }
     if (low..=high).contains(&deadline_ms) {
         let deadline = [(0.0, Some(deadline_ms)), (last, Some(deadline_ms))];
-        plot.line(&deadline, "shed", "stroke-width=\"1.4\" stroke-dasharray=\"6 5\"");
+        plot.line(&deadline, "late", "stroke-width=\"1.4\" stroke-dasharray=\"6 5\"");
     }
     plot.line(&theirs, "soft", "stroke-width=\"1.6\" stroke-dasharray=\"5 4\"");
     plot.line(&ours, "p99", "stroke-width=\"2.4\"");

@@ -141,7 +141,7 @@ fn pictures(page: &mut String, summary: &Summary) {
             "<section><h2>The slow ones</h2><p class=\"soft\">How many in a hundred waited at most so long; to the right each step \
              looks at a tenth of those before.</p>",
         );
-        key(page, &[("from the intended moment", "p99"), ("from the real sending", "soft"), ("deadline", "shed")]);
+        key(page, &[("from the intended moment", "p99"), ("from the real sending", "soft"), ("deadline", "late")]);
         page.push_str(&picture);
         page.push_str("</section>");
     }

@@ -38,8 +38,14 @@ impl Plot {
     /// y from a power of ten at or below `y_min` to a round number above `y_max`; labels by `label`.
     pub(crate) fn logarithmic(height: f64, x_max: f64, (y_min, y_max): (f64, f64), label: fn(f64) -> String) -> Self {
         let low = 10_f64.powf(y_min.max(1e-3).log10().floor());
-        let mut plot =
-            Self { height, x_max, y_min: low, y_max: y_max.max(low * 10.0), logarithmic: true, body: String::new() };
+        let mut plot = Self {
+            height,
+            x_max,
+            y_min: low,
+            y_max: round_step(y_max.max(low * 10.0)),
+            logarithmic: true,
+            body: String::new(),
+        };
         let decades = (plot.y_max / low).log10();
         let mut decade = low;
         while decade <= plot.y_max * 1.001 {
@@ -50,6 +56,10 @@ impl Plot {
                 plot.y_tick(y, &label(y));
             }
             decade *= 10.0;
+        }
+        if decades > 2.5 && plot.y_max < 9.0 * decade / 10.0 && plot.y_max > 1.5 * decade / 10.0 {
+            // The top is no power of ten: it is named too, or the highest marks would have no measure.
+            plot.y_tick(plot.y_max, &label(plot.y_max));
         }
         plot
     }

@@ -14,8 +14,8 @@ use crate::{
     report,
 };
 
-/// Looks that make up the last second.
-const LOOKS: usize = 4;
+/// Looks that make up the last second: what happened between the first and the last of them.
+const LOOKS: usize = 5;
 /// Seconds of the little curve.
 const CURVE: usize = 50;
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -72,12 +72,18 @@ impl Screen {
         true
     }
 
+    /// What happened in the last looks, as counts a second: on a busy machine looks come late.
     fn last_second(&self) -> Window {
         let mut sum = Window::default();
-        for (_, window) in &self.looks {
+        for (_, window) in self.looks.iter().skip(1) {
             sum.counts.add(&window.counts);
             sum.latency.add(&window.latency);
         }
+        let ends = self.looks.front().zip(self.looks.back());
+        let span_ms = ends.map_or(0, |((first, _), (last, _))| last.saturating_sub(*first).as_millis()).max(1);
+        let a_second = |count: &mut u64| *count = *count * 1_000 / u64::try_from(span_ms).unwrap_or(u64::MAX);
+        let Counts { offered, sent, good, late, shed, error, timeout, missed } = &mut sum.counts;
+        [offered, sent, good, late, shed, error, timeout, missed].into_iter().for_each(a_second);
         sum
     }
 

@@ -106,7 +106,7 @@ pub(crate) fn story(summary: &Summary) -> String {
         text.push_str(&format!(" Of all, {}.", rest.join(", ")));
     }
     if let (Some(p50), Some(p99)) = (latency.p50, latency.p99) {
-        text.push_str(&format!(" Half were answered within {}, 99 of 100 within {}.", ms(p50), ms(p99)));
+        text.push_str(&format!(" Half of the answers took at most {}, 99 of 100 at most {}.", ms(p50), ms(p99)));
     }
     text
 }
@@ -122,7 +122,7 @@ mod tests {
         for (value, text) in [
             (0.05, "0.05 ms"),
             (3.04, "3 ms"),
-            (3.14, "3.1 ms"),
+            (3.12, "3.1 ms"),
             (38.4, "38 ms"),
             (100.0, "100 ms"),
             (1_250.0, "1.25 s"),
