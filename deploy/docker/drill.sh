@@ -8,7 +8,7 @@
 #   deploy/docker/drill.sh table     memory and size
 #
 # COMPOSE names the command (default: docker-compose if there is one, else docker compose). Load comes from a container beside
-# the shop (profile loadtest), through the balancer.
+# the shop (profile loadtest), through the balancer; CUSTOMERS (16) and DURATION (such as 180s) say how much and how long.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -83,18 +83,23 @@ start_load() {
     $COMPOSE run --rm -T loadtest quick --customers "${CUSTOMERS:-16}" --duration "$1" >"$report" 2>&1 </dev/null &
     load=$!
     for _ in $(seq 60); do
-        if docker ps --format '{{.Names}}' | grep -q 'loadtest.*run'; then return; fi
+        if docker ps --format '{{.Names}}' | grep -q 'loadtest.*run'; then
+            load_until=$(($(date +%s) + ${1%s}))
+            return
+        fi
         sleep 0.25
     done
     wrong "the load does not start: $(cat "$report")"
 }
 finish_load() {
+    # Else something was done to a shop that nobody used.
+    [ "$(date +%s)" -lt "$load_until" ] || wrong "the customers went home before the end of the drill; set DURATION, such as 300s"
     wait "$load" || wrong "the load test ended with $?"
     tail -n 16 "$report"
 }
 
 kills() {
-    start_load "${DURATION:-90s}"
+    start_load "${DURATION:-180s}"
     sleep 3
     for family in "${families[@]}"; do
         local victim
@@ -110,7 +115,7 @@ kills() {
 }
 
 stores() {
-    start_load "${DURATION:-75s}"
+    start_load "${DURATION:-90s}"
     sleep 5
     for store in postgres redis; do
         local id began
@@ -132,7 +137,7 @@ served() {
 }
 
 scale() {
-    start_load "${DURATION:-40s}"
+    start_load "${DURATION:-60s}"
     sleep 5
     local before
     before=$(ids logic | sort)
