@@ -99,7 +99,7 @@ finish_load() {
 }
 
 kills() {
-    start_load "${DURATION:-180s}"
+    start_load "${DURATION:-240s}"
     sleep 3
     for family in "${families[@]}"; do
         local victim
@@ -115,7 +115,7 @@ kills() {
 }
 
 stores() {
-    start_load "${DURATION:-90s}"
+    start_load "${DURATION:-150s}"
     sleep 5
     for store in postgres redis; do
         local id began
@@ -137,7 +137,7 @@ served() {
 }
 
 scale() {
-    start_load "${DURATION:-60s}"
+    start_load "${DURATION:-180s}"
     sleep 5
     local before
     before=$(ids logic | sort)

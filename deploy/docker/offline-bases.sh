@@ -70,7 +70,7 @@ rust() {
     esac
     mkdir -p "$work/rust/toolchain/lib/rustlib"
     cp -al "$root/bin" "$work/rust/toolchain/" 2>/dev/null || cp -a "$root/bin" "$work/rust/toolchain/"
-    cp -a "$root"/lib/*.so "$work/rust/toolchain/lib/"
+    cp -a "$root"/lib/*.so* "$work/rust/toolchain/lib/"
     cp -a "$root/lib/rustlib/$(rustc -vV | sed -n 's/^host: //p')" "$work/rust/toolchain/lib/rustlib/"
     stand_in rust rust:1.95-slim-bookworm "$work/rust"
 }
