@@ -4,6 +4,8 @@
 #   deploy/docker/drill.sh reach     what can be reached from where: nothing but what docker-compose.yml's head says
 #   deploy/docker/drill.sh kills     one container of each family is killed, one after the other, under load; then the audit
 #   deploy/docker/drill.sh stores    PostgreSQL and Redis are killed and started again under load; then the audit
+#   deploy/docker/drill.sh rolling   every container of every family is restarted in turn (SIGTERM), under load; then the audit
+#   deploy/docker/drill.sh crash     the process of one node of each family dies, and the engine starts it again
 #   deploy/docker/drill.sh scale     two more logic nodes come and go under load, and are used
 #   deploy/docker/drill.sh table     memory and size
 #
@@ -130,6 +132,37 @@ stores() {
     finish_load
 }
 
+rolling() {
+    start_load "${DURATION:-300s}"
+    sleep 3
+    for family in "${families[@]}"; do
+        for id in $(ids "$family"); do
+            # docker restart would start it at once; an upgrade takes a new container, which is much the same to callers.
+            docker stop "$id" >/dev/null
+            docker start "$id" >/dev/null
+            healthy "$id"
+        done
+        say "$family is replaced"
+    done
+    finish_load
+}
+
+crash() {
+    for family in "${families[@]}" provider redis postgres balancer; do
+        local id before
+        id=$(first "$family") before=$(docker inspect --format '{{.RestartCount}}' "$(first "$family")")
+        # From outside the container, since a first process is deaf to its own container's signals.
+        kill -KILL "$(docker inspect --format '{{.State.Pid}}' "$id")"
+        for _ in $(seq 60); do
+            [ "$(docker inspect --format '{{.RestartCount}}' "$id")" -gt "$before" ] && break
+            sleep 0.25
+        done
+        [ "$(docker inspect --format '{{.RestartCount}}' "$id")" -gt "$before" ] || wrong "$family is not started again"
+        healthy "$id"
+        say "$family died and is well again"
+    done
+}
+
 # How many calls a logic node has served.
 served() {
     docker exec "$1" bash -c 'exec 3<>/dev/tcp/127.0.0.1/7001; printf "GET /metrics HTTP/1.0\r\n\r\n" >&3; cat <&3' |
@@ -160,7 +193,7 @@ table() {
 }
 
 case ${1:-} in
-    reach | kills | stores | scale | table) "$1" ;;
+    reach | kills | stores | rolling | crash | scale | table) "$1" ;;
     *) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit 2 ;;
 esac
 rm -f "$report"
