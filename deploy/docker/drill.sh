@@ -82,7 +82,7 @@ reach() {
 report=$(mktemp)
 start_load() {
     say "load: ${CUSTOMERS:-16} customers for $1"
-    $COMPOSE run --rm -T loadtest quick --customers "${CUSTOMERS:-16}" --duration "$1" >"$report" 2>&1 </dev/null &
+    $COMPOSE run --rm -T --no-deps loadtest quick --customers "${CUSTOMERS:-16}" --duration "$1" >"$report" 2>&1 </dev/null &
     load=$!
     for _ in $(seq 60); do
         if docker ps --format '{{.Names}}' | grep -q 'loadtest.*run'; then

@@ -7,7 +7,7 @@
 #
 #   --mirror URL   Debian mirror [default: http://deb.debian.org/debian]
 #   --ca FILE      bundle of certificates to trust while building, where a proxy re-signs TLS [default: none]
-#   IMAGE          only these of: bookworm trixie rust postgres redis haproxy docker-cli [default: all]
+#   IMAGE          only these of: bookworm trixie rust postgres redis haproxy docker-cli prometheus [default: all]
 #
 # An image that is there already is kept; remove it first (docker image rm NAME) to make it again. Needs root, debootstrap,
 # and for `rust` a Rust 1.95 toolchain on this machine, which is copied.
@@ -24,7 +24,7 @@ while [ $# -gt 0 ]; do
         *) images+=("$1"); shift ;;
     esac
 done
-[ ${#images[@]} -gt 0 ] || images=(bookworm trixie rust postgres redis haproxy docker-cli)
+[ ${#images[@]} -gt 0 ] || images=(bookworm trixie rust postgres redis haproxy docker-cli prometheus)
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -55,7 +55,8 @@ debian() {
 stand_in() {
     local folder=$1 name=$2 context=${3:-$1}
     there "$name" && return
-    docker build --quiet --network host --file "$folder/Dockerfile" --tag "$name" "$context" >/dev/null
+    docker build --quiet --network host --file "$folder/Dockerfile" --tag "$name" "$context" >"$work/log" 2>&1 ||
+        { tail -20 "$work/log" >&2; return 1; }
     echo "$name made"
 }
 
@@ -83,6 +84,7 @@ for image in "${images[@]}"; do
         redis) stand_in redis redis:8 ;;
         haproxy) stand_in haproxy haproxy:3.0 ;;
         docker-cli) stand_in docker-cli docker:26-cli ;;
+        prometheus) stand_in prometheus prom/prometheus:v2.53.3 ;;
         *) echo "no stand-in for $image; see --help" >&2; exit 2 ;;
     esac
 done
