@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand};
 use reqwest::Url;
 
 use crate::{
-    InvalidRun, chaos::options::ChaosOptions, checkouts::options::CheckoutsOptions,
-    overload::options::OverloadOptions, run::options::RunOptions, sharing::options::SharingOptions, threshold::Threshold,
+    InvalidRun, chaos::options::ChaosOptions, checkouts::options::CheckoutsOptions, overload::options::OverloadOptions,
+    run::options::RunOptions, sharing::options::SharingOptions, threshold::Threshold,
 };
 
 const AFTER_HELP: &str = "\

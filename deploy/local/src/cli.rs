@@ -11,6 +11,7 @@ use crate::{
     control::{self, Action},
     database::{self, DATABASE_ENV, Hidden},
     faults::{Fault, FaultKind},
+    health::{self, HealthOptions},
     plan::LAST_PORT_OFFSET,
     roles::Role,
     shared::{Choice, REDIS_ENV},
@@ -78,6 +79,8 @@ enum Command {
         #[command(subcommand)]
         role: Box<Role>,
     },
+    /// Asks one node whether it is ready: exit code 0 or 1, for the health checks of containers.
+    Health(HealthOptions),
     /// Lists the nodes of a running shop.
     Status(StatusOptions),
     /// Ends a node at once (SIGKILL), as a crash does; the supervisor starts it again.
@@ -212,6 +215,7 @@ impl Cli {
                 let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
                 runtime.block_on(role.run())
             }
+            Command::Health(options) => on_this_thread(health::ask(options)),
             Command::Status(options) => on_this_thread(control::status(&options.data.dir, options.json)),
             Command::Kill(options) => signal(&options, Action::Kill),
             Command::Pause(options) => signal(&options, Action::Pause),

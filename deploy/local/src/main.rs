@@ -9,6 +9,7 @@ mod cli;
 mod control;
 mod database;
 mod faults;
+mod health;
 mod output;
 mod plan;
 mod roles;

@@ -69,13 +69,19 @@ pub(super) async fn run(lab: &Lab<'_>) -> anyhow::Result<Findings> {
         ))
         .unless(&step.invalid)
         .unless(&off_the_mark(part));
-    Ok(Findings { figures: vec![figure], timelines: vec![timeline("critical work at 2x", &seen)], ..Findings::default() })
+    Ok(Findings {
+        figures: vec![figure],
+        timelines: vec![timeline("critical work at 2x", &seen)],
+        ..Findings::default()
+    })
 }
 
 /// A run with much less critical work than promised proves less than it says.
 fn off_the_mark(part: f64) -> Vec<String> {
     let least = 0.9 * CRITICAL;
-    let doubt = || format!("checkouts were {:.1} % of the offered work, at least {:.0} % are needed", 100.0 * part, 100.0 * least);
+    let doubt = || {
+        format!("checkouts were {:.1} % of the offered work, at least {:.0} % are needed", 100.0 * part, 100.0 * least)
+    };
     if part >= least { Vec::new() } else { vec![doubt()] }
 }
 

@@ -80,20 +80,33 @@ fn judge(family: &str, step: &Step, seen: &Seen, audit: &Audit) -> [Figure; 2] {
         #[expect(clippy::cast_precision_loss, reason = "a number of sentences")]
         _ => Some(audit.discrepancies.len() as f64),
     };
-    let mut orders = Figure::new("F10", format!("a {family} killed at 70 %: orders lost or doubled"), Unit::Count, wrong)
-        .must(Bound::AtMost(0.0), Bound::AtMost(0.0))
-        .of(format!(
-            "audit: orders {} charges {} acknowledged {} recovered {}: {}",
-            audit.orders, audit.charges, audit.acknowledged, audit.recovered, audit.verdict
-        ));
+    let mut orders =
+        Figure::new("F10", format!("a {family} killed at 70 %: orders lost or doubled"), Unit::Count, wrong)
+            .must(Bound::AtMost(0.0), Bound::AtMost(0.0))
+            .of(format!(
+                "audit: orders {} charges {} acknowledged {} recovered {}: {}",
+                audit.orders, audit.charges, audit.acknowledged, audit.recovered, audit.verdict
+            ));
     for sentence in audit.discrepancies.iter().chain(&audit.gaps).take(5) {
         orders = orders.of(sentence.clone());
     }
     let counts = seen.run.total().counts;
     let kinds: Vec<String> = step.kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-    let errors = Figure::new("F10", format!("a {family} killed at 70 %: errors"), Unit::Percent, share(counts.failed(), counts.offered))
-        .must(Bound::AtMost(0.01), Bound::AtMost(0.002))
-        .of(format!("{} shed, {} errors, {} timeouts of {}; {}", counts.shed, counts.error, counts.timeout, counts.offered, kinds.join(", ")))
-        .unless(&step.invalid);
+    let errors = Figure::new(
+        "F10",
+        format!("a {family} killed at 70 %: errors"),
+        Unit::Percent,
+        share(counts.failed(), counts.offered),
+    )
+    .must(Bound::AtMost(0.01), Bound::AtMost(0.002))
+    .of(format!(
+        "{} shed, {} errors, {} timeouts of {}; {}",
+        counts.shed,
+        counts.error,
+        counts.timeout,
+        counts.offered,
+        kinds.join(", ")
+    ))
+    .unless(&step.invalid);
     [orders, errors]
 }

@@ -81,7 +81,11 @@ pub(super) async fn run(lab: &Lab<'_>) -> anyhow::Result<Findings> {
     let what = "attempts at the bottom tier per request in a total outage";
     let figure = Figure::new("F5", what, Unit::Times, each)
         .must(Bound::AtMost(1.2), Bound::AtMost(1.1))
-        .of(format!("when all is well {:.2}; soon after the outage {:.1} % good", usual.unwrap_or(f64::NAN), 100.0 * good))
+        .of(format!(
+            "when all is well {:.2}; soon after the outage {:.1} % good",
+            usual.unwrap_or(f64::NAN),
+            100.0 * good
+        ))
         .unless(&step.invalid);
     let timelines = vec![timeline("outage of the catalogue", &seen)];
     Ok(Findings { figures: vec![figure], timelines, ..Findings::default() })

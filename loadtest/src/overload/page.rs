@@ -12,8 +12,8 @@ use super::{
     step::Step,
     sums::predicted,
 };
-use chart::{Chart, Series};
 use crate::open::record::Counts;
+use chart::{Chart, Series};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#1d2228;--soft:#5c6670;--paper:#fff;--line:#d8dde2;--good:#2a7f4f;--shed:#c98a1b;\
@@ -59,9 +59,12 @@ pub(super) fn page(report: &Report<'_>) -> String {
 fn figures(figures: &[Figure]) -> String {
     let mut rows = String::new();
     for figure in figures {
-        let bound = |bound: Option<super::figures::Bound>| bound.map_or_else(String::new, |bound| escaped(&bound.shown(figure.unit)));
+        let bound = |bound: Option<super::figures::Bound>| {
+            bound.map_or_else(String::new, |bound| escaped(&bound.shown(figure.unit)))
+        };
         let remarks: Vec<String> = figure.remarks.iter().map(|remark| escaped(remark)).collect();
-        let aim = if figure.verdict == Verdict::Pass && figure.aim_reached == Some(false) { ", aim missed" } else { "" };
+        let aim =
+            if figure.verdict == Verdict::Pass && figure.aim_reached == Some(false) { ", aim missed" } else { "" };
         let verdict = figure.verdict.name();
         let _ = write!(
             rows,
@@ -126,7 +129,8 @@ fn curve(steps: &[Step], peak: f64) -> String {
             step.rss_mib,
         );
     }
-    let heads = ["offered, x", "offered/s", "good/s", "shed %", "late %", "failed %", "p50 ms", "p99 ms", "no in ms", "MiB"];
+    let heads =
+        ["offered, x", "offered/s", "good/s", "shed %", "late %", "failed %", "p50 ms", "p99 ms", "no in ms", "MiB"];
     let heads: String = heads.iter().map(|head| format!("<th class=\"n\">{head}</th>")).collect();
     format!(
         "<h2>The curve</h2><p>Good answers against offered load. A flat line is the goal: what is lost beyond the peak is the \
@@ -167,7 +171,8 @@ mod tests {
 
     #[test]
     fn the_page_is_whole_in_itself_and_escapes_what_it_was_told() {
-        let figure = Figure::new("F1", "<goodput>", Unit::Percent, Some(0.5)).must(Bound::AtLeast(0.9), Bound::AtLeast(0.95));
+        let figure =
+            Figure::new("F1", "<goodput>", Unit::Percent, Some(0.5)).must(Bound::AtLeast(0.9), Bound::AtLeast(0.95));
         let slices = vec![Counts { offered: 10, good: 9, shed: 1, ..Counts::default() }];
         let timelines = vec![Timeline { name: "a & b".to_owned(), slice_ms: 500, slices }];
         let findings = Findings { figures: vec![figure], timelines, ..Findings::default() };

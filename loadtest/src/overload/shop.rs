@@ -96,8 +96,7 @@ impl Shop {
     }
 
     pub(crate) async fn nodes(&self, family: &str) -> anyhow::Result<Vec<Node>> {
-        let nodes: Vec<Node> =
-            self.cluster.status().await?.into_iter().filter(|node| node.family == family).collect();
+        let nodes: Vec<Node> = self.cluster.status().await?.into_iter().filter(|node| node.family == family).collect();
         ensure!(!nodes.is_empty(), "the shop has no {family}");
         Ok(nodes)
     }

@@ -200,12 +200,7 @@ impl Step {
 /// The shop's mix without its checkouts: each arrival is one request, so that a multiple of the peak is that multiple of
 /// the work. Checkouts are of three requests, and have figures of their own.
 pub(crate) fn one_request_each() -> Mix {
-    let weights = [
-        (Action::Home, 1.0),
-        (Action::Setting, 2.0),
-        (Action::Product, 10.0),
-        (Action::Add, 2.0),
-        (Action::Cart, 3.0),
-    ];
+    let weights =
+        [(Action::Home, 1.0), (Action::Setting, 2.0), (Action::Product, 10.0), (Action::Add, 2.0), (Action::Cart, 3.0)];
     Mix::new("shop without checkouts", &weights)
 }

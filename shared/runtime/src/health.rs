@@ -79,6 +79,10 @@ pub struct BuildInfo {
     pub id: String,
     /// Crate version.
     pub version: &'static str,
+    /// Commit it was built from, if the builder said so (`TRESTLE_COMMIT` at compile time, as the image's build does).
+    pub commit: Option<&'static str>,
+    /// When it was built, RFC 3339, if the builder said so (`TRESTLE_BUILT_AT`).
+    pub built_at: Option<&'static str>,
     /// Process id.
     pub pid: u32,
     /// When the process started, RFC 3339.

@@ -217,6 +217,8 @@ impl Node {
             family: self.family.to_owned(),
             id: self.id.clone(),
             version: env!("CARGO_PKG_VERSION"),
+            commit: option_env!("TRESTLE_COMMIT"),
+            built_at: option_env!("TRESTLE_BUILT_AT"),
             pid: std::process::id(),
             started_at: crate::rfc3339(self.seams.now_ms()),
         }

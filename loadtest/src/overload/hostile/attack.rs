@@ -66,7 +66,9 @@ impl Attack {
 
     fn opening(self) -> Vec<u8> {
         let post = |length: usize| {
-            format!("POST /api/cart/lines HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n")
+            format!(
+                "POST /api/cart/lines HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+            )
         };
         match self {
             Self::Slowloris => b"GET / HTTP/1.1\r\nHost: shop\r\nX-Slow: ".to_vec(),

@@ -69,7 +69,10 @@ impl Chart {
         let y_max = (y_top / y_step).ceil() * y_step;
         let (across, up) = (WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM);
         let place = |x: f64, y: f64| (LEFT + across * x / x_max, TOP + up * (1.0 - y / y_max));
-        let mut svg = format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{} against {}\">", self.of, self.against);
+        let mut svg = format!(
+            "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{} against {}\">",
+            self.of, self.against
+        );
         let right = WIDTH - RIGHT;
         for number in 0..=20 {
             let y = f64::from(number) * y_step;
@@ -94,11 +97,27 @@ impl Chart {
                 break;
             }
             let (at, _) = place(x, 0.0);
-            let _ = write!(svg, "<text x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>", HEIGHT - BOTTOM + 16.0, short(x));
+            let _ = write!(
+                svg,
+                "<text x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+                HEIGHT - BOTTOM + 16.0,
+                short(x)
+            );
         }
         let middle = LEFT + across / 2.0;
-        let _ = write!(svg, "<text x=\"{middle}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>", HEIGHT - 6.0, self.against);
+        let _ = write!(
+            svg,
+            "<text x=\"{middle}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+            HEIGHT - 6.0,
+            self.against
+        );
         let _ = write!(svg, "<text x=\"4\" y=\"12\">{}</text>", self.of);
+        self.draw_series(&mut svg, place);
+        svg + "</svg>"
+    }
+
+    /// A line for each series, and its name beside the title.
+    fn draw_series(&self, svg: &mut String, place: impl Fn(f64, f64) -> (f64, f64)) {
         let mut legend = 170.0;
         for series in &self.series {
             let Series { name, colour, .. } = series;
@@ -122,7 +141,6 @@ impl Chart {
             let letters = name.len() as f64;
             legend += 36.0 + 6.2 * letters;
         }
-        svg + "</svg>"
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the client does when those it calls are slow, failing, gone or overloaded: figures F5, F8 and F9 of the plan, in
 //! paused time, beside what the same calls meet without protection.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test, which reports what it has seen")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 mod below;
 mod town;
