@@ -14,7 +14,7 @@ use serde_json::Value;
 const LINES_MAX: usize = 400;
 /// Most lines of code (no tests, blank lines or comments) of the shop itself, without the tools that stand outside it:
 /// small enough to read in a few days (decision 6).
-const SHOP_CODE_LINES_MAX: usize = 22_000;
+const SHOP_CODE_LINES_MAX: usize = 24_000;
 /// Most packages in the lock file.
 const PACKAGES_MAX: usize = 450;
 

@@ -6,13 +6,7 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::postgres::CommitProxy;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    sync::mpsc,
-    task::JoinSet,
-    time::timeout,
-};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::timeout};
 
 use crate::{
     cluster::Shop,
@@ -164,45 +158,42 @@ async fn e13_commits_whose_answer_is_lost_are_found_again_on_postgresql() {
     assert!(lost as usize >= CUSTOMERS, "only {lost} commits were lost");
 }
 
-/// The frontend works on 1,024 requests at a time. So many come, and their bodies do not.
+/// A full frontend refuses before anything is looked at, and is made full by `PUT /limits`.
 #[tokio::test(flavor = "multi_thread")]
 async fn e18_a_request_that_was_shed_runs_under_the_same_key() {
-    const REQUESTS: usize = 1_100;
     let place = Place::on_sqlite().await;
     let shop = &place.shop;
-    let customer = Customer::arrive(shop).await;
-    let total = customer.add(BOOK, 1).await["total"].clone();
-    let address = shop.url(1, "").replace("http://", "");
-    let head = format!(
-        "POST /api/session HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n"
-    );
-    let (shed, mut full) = mpsc::unbounded_channel();
-    let mut flood = JoinSet::new();
-    for _ in 0..REQUESTS {
-        let (address, head, shed) = (address.clone(), head.clone(), shed.clone());
-        flood.spawn(async move {
-            let mut connection = TcpStream::connect(address).await.unwrap();
-            connection.write_all(head.as_bytes()).await.unwrap();
-            let mut status = [0; 12];
-            let answered = connection.read_exact(&mut status).await.is_ok();
-            if answered && status.ends_with(b" 503") {
-                let _ = shed.send(());
-            }
-        });
-    }
-    full.recv().await.unwrap();
-    let refused = customer.checkout_for(1, KEY, "tok_ok", &total).await;
-    assert_eq!((refused.status, slug(&refused).as_str()), (503, "busy"), "{}", refused.text());
-    assert!(refused.json()["detail"].as_str().unwrap().contains("all the requests"), "{}", refused.text());
-    flood.shutdown().await;
-    shop.until("the frontend has room again", async || {
-        send(shop, 1, &customer.token, "short", String::new()).await.is_some_and(|answer| answer.status == 400)
-    })
-    .await;
-    assert_eq!((orders(&customer).await.len(), shop.ledger().await.len()), (0, 0), "nothing began");
+    let (customer, slow) = (Customer::arrive(shop).await, Customer::arrive(shop).await);
+    let (total, slow_total) = (customer.add(BOOK, 1).await["total"].clone(), slow.add(BOOK, 1).await["total"].clone());
+    // Room for one checkout and no queue: the one whose provider takes its time fills the frontend.
+    let frontend = shop.node("frontend-1");
+    let ops = format!("http://{}", frontend["ops_address"].as_str().unwrap());
+    let secret = std::fs::read_to_string(shop.data().join("cluster.secret")).unwrap();
+    let limits = json!({"admission": {"checkout_min": 1, "checkout_max": 1, "queue_percent": 0}});
+    let put = shop.http.put(format!("{ops}/limits")).bearer_auth(secret.trim()).json(&limits).send().await.unwrap();
+    assert_eq!(put.status(), 204);
+    let under_work = async || {
+        let page = shop.http.get(format!("{ops}/metrics")).send().await.unwrap().text().await.unwrap();
+        let line = page.lines().find(|line| line.starts_with("trestle_limiter_in_flight{lane=\"checkout\"}"));
+        line.unwrap().rsplit(' ').next().unwrap().to_owned()
+    };
+    let paying = slow.checkout_for(1, "the-key-of-the-slow-one", "tok_slow", &slow_total);
+    let meanwhile = async {
+        shop.until("the slow checkout is under work", async || under_work().await == "1").await;
+        let refused = customer.checkout_for(1, KEY, "tok_ok", &total).await;
+        assert_eq!((refused.status, slug(&refused).as_str()), (503, "busy"), "{}", refused.text());
+        assert!(refused.json()["detail"].as_str().unwrap().contains("all the requests"), "{}", refused.text());
+    };
+    let (paid, ()) = tokio::join!(paying, meanwhile);
+    assert!([201, 202].contains(&paid.status), "{}", paid.text());
+    shop.until("the frontend has room again", async || under_work().await == "0").await;
+    assert_eq!(orders(&customer).await.len(), 0, "nothing began");
     let bought = customer.checkout_for(1, KEY, "tok_ok", &total).await;
     assert_eq!((bought.status, bought.replayed), (201, false), "{}", bought.text());
-    bought_once(shop, &customer, &total).await;
+    assert_eq!(orders(&customer).await.len(), 1);
+    let reference = bought.json()["id"].clone();
+    let charges = shop.ledger().await.into_iter().filter(|charge| charge["reference"] == reference).count();
+    assert_eq!(charges, 1);
 }
 
 async fn nothing_happens_without_the_store(place: &Place) {

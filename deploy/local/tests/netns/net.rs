@@ -34,6 +34,8 @@ impl Net {
         run(&format!("ip link add {bridge} type bridge"))?;
         run(&format!("ip addr add {}/24 dev {bridge}", self.host()))?;
         run(&format!("ip link set {bridge} up"))?;
+        // Where a container engine runs, packets that cross a bridge are dropped unless somebody says otherwise.
+        run(&self.crossing("-I"))?;
         for number in [0, 1] {
             let (namespace, outside) = (self.namespace(number), self.link(number));
             run(&format!("ip netns add {namespace}"))?;
@@ -94,6 +96,10 @@ impl Net {
         format!("trb{}", self.0)
     }
 
+    fn crossing(&self, how: &str) -> String {
+        format!("iptables {how} FORWARD -i {0} -o {0} -j ACCEPT", self.bridge())
+    }
+
     fn link(&self, number: usize) -> String {
         format!("trv{}-{number}", self.0)
     }
@@ -105,6 +111,7 @@ impl Drop for Net {
             let _ = run(&format!("ip link del {}", self.link(number)));
             let _ = run(&format!("ip netns del {}", self.namespace(number)));
         }
+        let _ = run(&self.crossing("-D"));
         let _ = run(&format!("ip link del {}", self.bridge()));
     }
 }
