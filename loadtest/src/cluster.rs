@@ -40,6 +40,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) database: Option<&'a str>,
     /// Further arguments of `trestle up`.
     pub(crate) arguments: Vec<String>,
+    /// Whether the shop gives way to this program: a generator that shares its machine's processors must not be late.
+    pub(crate) gives_way: bool,
 }
 
 /// One node, as `trestle status --json` shows it.
@@ -114,7 +116,13 @@ impl Cluster {
         self.data = std::env::temp_dir().join(folder);
         std::fs::create_dir_all(&self.data).with_context(|| format!("cannot make {}", self.data.display()))?;
         let log = std::fs::File::create(self.data.join("up.log"))?;
-        let mut command = Command::new(&self.trestle);
+        let mut command = if setup.gives_way {
+            let mut nice = Command::new("nice");
+            nice.args(["-n", "10"]).arg(&self.trestle);
+            nice
+        } else {
+            Command::new(&self.trestle)
+        };
         command.args(["up", "--port", &setup.port.to_string(), "--data"]).arg(&self.data).args(&setup.arguments);
         if let Some(uri) = setup.database {
             // Not as an argument: it may hold a password, and arguments are public.

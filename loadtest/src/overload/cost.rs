@@ -10,9 +10,8 @@ use tokio::time::sleep;
 use super::{
     Findings, Lab,
     figures::{Bound, Figure, Unit},
-    machine::worked_s,
     shop::Shop,
-    step::{Load, offer, offer_while},
+    step::{Load, idle, offer, offer_while},
     sums::{Spent, costs},
 };
 use crate::{
@@ -28,8 +27,6 @@ const HOT: f64 = 1_000.0;
 const SLICES: u32 = 3;
 /// A logic node that takes so long for each call has no place for a second one; so storefronts have none either.
 const STUCK_MS: u32 = 500;
-/// What nodes do when nobody comes is no part of a request's price.
-const IDLE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_secs(2);
 
 pub(super) async fn run(lab: &Lab<'_>) -> anyhow::Result<Findings> {
@@ -38,7 +35,6 @@ pub(super) async fn run(lab: &Lab<'_>) -> anyhow::Result<Findings> {
     // The first customers warm everything up.
     offer(lab.options, &shop, &Load::steady(Mix::shop(), CALM, Duration::from_secs(3)), lab.seed).await?;
     let idle_s = idle(&shop).await?;
-    report::note(&format!("idle: {:.1} ms of processor time a second", 1_000.0 * idle_s));
     let (mut calm, mut hot, mut doubts) = (Spent::default(), Spent::default(), Vec::new());
     let mut ratios = Vec::new();
     for number in 0..SLICES {
@@ -74,14 +70,6 @@ pub(super) async fn run(lab: &Lab<'_>) -> anyhow::Result<Findings> {
     Ok(Findings { figures: vec![figure], ..Findings::default() })
 }
 
-async fn idle(shop: &Shop) -> anyhow::Result<f64> {
-    sleep(PAUSE).await;
-    let processes = shop.processes().await?;
-    let before_s = worked_s(&processes);
-    sleep(IDLE).await;
-    Ok((worked_s(&processes) - before_s) / IDLE.as_secs_f64())
-}
-
 /// One slice, without what the nodes would have done anyway. Customers who will be sent away come after a calm moment, in
 /// which sessions are opened: what that costs is paid for like any accepted request.
 async fn slice(
@@ -105,8 +93,7 @@ async fn slice(
     let (seen, ()) = offer_while(lab.options, shop, &Load { stages, ..load }, lab.seed, script).await?;
     stuck(shop, false).await?;
     doubts.extend(seen.run.invalid.iter().cloned());
-    let idle_s = idle_s * seen.run.elapsed.as_secs_f64();
-    Ok(Spent { cpu_s: (seen.spent.cpu_s - idle_s).max(0.0), ..seen.spent })
+    Ok(seen.spent_beside(idle_s))
 }
 
 /// Leaves the storefronts no place, or gives it back.

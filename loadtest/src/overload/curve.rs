@@ -9,7 +9,7 @@ use super::{
     Findings, Lab,
     figures::{Bound, Figure, Unit},
     shop::{Model, Shop},
-    step::{Load, Step, offer, one_request_each},
+    step::{Load, Step, idle, offer, one_request_each},
     sums::{costs, predicted},
 };
 use crate::report;
@@ -25,9 +25,10 @@ pub(super) async fn run(lab: &Lab<'_>) -> anyhow::Result<Findings> {
     let shop = Shop::open(lab.options, "curve", 2, Some(Model::of(lab.options))).await?;
     let peak = lab.peak(&shop).await?.clone();
     let promised = lab.options.protection;
+    let idle_s = idle(&shop).await?;
     let mut steps = Vec::new();
     for x in MULTIPLES {
-        steps.push(step(lab, &shop, peak.rate, x, promised).await?);
+        steps.push(step(lab, &shop, idle_s, x * peak.rate, x, promised).await?);
     }
     // The peak is the best that was ever seen, or a lucky step would show more than all of it.
     let seen = steps.iter().map(Step::goodput).fold(peak.rate, f64::max);
@@ -35,7 +36,7 @@ pub(super) async fn run(lab: &Lab<'_>) -> anyhow::Result<Findings> {
     if !lab.options.no_contrast {
         shop.protect(false).await?;
         for x in MULTIPLES.into_iter().filter(|x| *x <= CONTRAST_MAX) {
-            steps.push(step(lab, &shop, peak.rate, x, false).await?);
+            steps.push(step(lab, &shop, idle_s, x * peak.rate, x, false).await?);
         }
         figures.extend([1.5, 5.0].into_iter().filter_map(|x| {
             let step = steps.iter().rfind(|step| is_at(step, x) && !step.protection)?;
@@ -47,13 +48,21 @@ pub(super) async fn run(lab: &Lab<'_>) -> anyhow::Result<Findings> {
     Ok(Findings { figures, steps, ..Findings::default() })
 }
 
-async fn step(lab: &Lab<'_>, shop: &Shop, peak: f64, x: f64, protection: bool) -> anyhow::Result<Step> {
+async fn step(
+    lab: &Lab<'_>,
+    shop: &Shop,
+    idle_s: f64,
+    rate: f64,
+    x: f64,
+    protection: bool,
+) -> anyhow::Result<Step> {
     sleep(PAUSE).await;
     let promised = if protection { "on" } else { "off" };
     report::note(&format!("{x} times the peak for {:?}, protection {promised}", lab.options.step));
-    let load = Load::steady(one_request_each(), x * peak, lab.options.step);
+    let load = Load::steady(one_request_each(), rate, lab.options.step);
     let load = Load { contrast: !protection && lab.options.protection, ..load };
-    let step = Step::new(x, protection, &offer(lab.options, shop, &load, lab.seed).await?);
+    let seen = offer(lab.options, shop, &load, lab.seed).await?;
+    let step = Step { spent: seen.spent_beside(idle_s), ..Step::new(x, protection, &seen) };
     step.note();
     Ok(step)
 }

@@ -25,8 +25,8 @@ use crate::{
 /// One of each tier that customers' requests pass.
 const FAMILIES: [&str; 3] = ["logic", "orders", "frontend"];
 const LOAD: f64 = 0.7;
-/// Of the requests of a checkout's arrival and of others together, by the shop's mix: 18 of one and 1 of three.
-const REQUESTS_EACH: f64 = 21.0 / 19.0;
+/// Requests that take a slot of the model, for each arrival of the shop's mix: of 19, three take none and one takes three.
+const REQUESTS_EACH: f64 = 18.0 / 19.0;
 /// Customers are there by then.
 const BEGUN: Duration = Duration::from_secs(5);
 /// A checkout answers within five seconds.

@@ -26,7 +26,8 @@ h1{font-size:1.6rem;margin:.5rem 0}h2{font-size:1.15rem;margin:2rem 0 .5rem}p{ma
 td,th{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}\
 td.n,th.n{text-align:right;white-space:nowrap}svg{width:100%;height:auto;display:block}\
 .PASS{color:var(--good);font-weight:600}.FAIL,.INVALID{color:var(--bad);font-weight:600}.shown{color:var(--soft)}\
-text{fill:var(--soft);font:12px system-ui,sans-serif}";
+p.legend{color:var(--soft);font-size:.85rem}p.legend span{margin-right:1rem;white-space:nowrap}p.legend i{display:inline-block;\
+width:1.2rem;margin-right:.3rem;vertical-align:middle}text{fill:var(--soft);font:12px system-ui,sans-serif}";
 
 /// The whole page.
 pub(super) fn page(report: &Report<'_>) -> String {
@@ -102,11 +103,13 @@ fn curve(steps: &[Step], peak: f64) -> String {
     let goodput = goodput
         .with(Series::line("goodput with protection", "--good", parts(true, Step::goodput)))
         .with(Series::line("without", "--bad", parts(false, Step::goodput)));
+    let shedding = steps.iter().filter(|step| step.protection && step.counts.shed > 0);
+    let rejections = shedding.map(|step| (step.x, step.rejection_p99_ms)).collect();
     let latency = Chart::new("milliseconds, by powers of ten", "offered load in multiples of the peak")
         .logarithmic()
         .with(Series::line("p50 of accepted", "--one", points(true, |step| step.p50_ms)))
         .with(Series::line("p99 of accepted", "--good", points(true, |step| step.p99_ms)))
-        .with(Series::line("p99 of rejections", "--shed", points(true, |step| step.rejection_p99_ms)))
+        .with(Series::line("p99 of rejections", "--shed", rejections))
         .with(Series::line("p99 without protection", "--bad", points(false, |step| step.p99_ms)));
     let mut rows = String::new();
     for step in steps {

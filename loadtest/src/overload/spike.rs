@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Customers who click again when nothing happens for a second, three times.
 fn impatient() -> Mix {
-    let actions = vec![Action::Home, Action::Setting, Action::Product, Action::Add, Action::Cart];
+    let actions = vec![Action::Product, Action::Add, Action::Cart];
     let resend = Some(Resend { after: PATIENCE, times: 3, actions });
     Mix { name: "impatient".to_owned(), resend, ..one_request_each() }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, pin::pin, time::Duration};
 
 use serde::Serialize;
-use tokio::time::interval;
+use tokio::time::{interval, sleep};
 
 use super::{
     machine::{rss_kib, worked_s},
@@ -27,6 +27,8 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(2);
 /// Room for everybody who can wait at ten times a peak of several hundred a second.
 const IN_FLIGHT_MAX: usize = 6_000;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How long the shop is watched, and left alone before.
+const IDLE: Duration = Duration::from_secs(4);
 /// A busier machine is itself the bottleneck, and no model.
 const MACHINE_MAX: f64 = 0.85;
 
@@ -80,6 +82,14 @@ pub(crate) struct Seen {
     pub(crate) spent: Spent,
     /// Most memory of all nodes together, in KiB.
     pub(crate) rss_kib: u64,
+}
+
+impl Seen {
+    /// What was spent beyond what the nodes would have taken anyway.
+    pub(crate) fn spent_beside(&self, idle_s: f64) -> Spent {
+        let idle_s = idle_s * self.run.elapsed.as_secs_f64();
+        Spent { cpu_s: (self.spent.cpu_s - idle_s).max(0.0), ..self.spent }
+    }
 }
 
 /// Offers the load and watches the shop meanwhile.
@@ -197,10 +207,19 @@ impl Step {
     }
 }
 
-/// The shop's mix without its checkouts: each arrival is one request, so that a multiple of the peak is that multiple of
-/// the work. Checkouts are of three requests, and have figures of their own.
+/// The shop's mix as requests that each take one slot of the model once, so that a multiple of the peak is that multiple of
+/// the work: every look is at a product's page. Checkouts are of three requests, and have figures of their own.
 pub(crate) fn one_request_each() -> Mix {
-    let weights =
-        [(Action::Home, 1.0), (Action::Setting, 2.0), (Action::Product, 10.0), (Action::Add, 2.0), (Action::Cart, 3.0)];
-    Mix::new("shop without checkouts", &weights)
+    Mix::new("products and carts", &[(Action::Product, 13.0), (Action::Add, 2.0), (Action::Cart, 3.0)])
+}
+
+/// Seconds of processor time that the shop takes each second when nobody comes: no part of any request's price.
+pub(crate) async fn idle(shop: &Shop) -> anyhow::Result<f64> {
+    sleep(IDLE).await;
+    let processes = shop.processes().await?;
+    let before_s = worked_s(&processes);
+    sleep(IDLE).await;
+    let idle_s = (worked_s(&processes) - before_s) / IDLE.as_secs_f64();
+    report::note(&format!("idle: {:.1} ms of processor time a second", 1_000.0 * idle_s));
+    Ok(idle_s)
 }

@@ -6,7 +6,7 @@ const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 300.0;
 const LEFT: f64 = 56.0;
 const RIGHT: f64 = 16.0;
-const TOP: f64 = 34.0;
+const TOP: f64 = 24.0;
 const BOTTOM: f64 = 40.0;
 /// Lines across the chart, about.
 const GRID: f64 = 5.0;
@@ -113,14 +113,23 @@ impl Chart {
         );
         let _ = write!(svg, "<text x=\"4\" y=\"12\">{}</text>", self.of);
         self.draw_series(&mut svg, place);
-        svg + "</svg>"
+        self.legend() + &svg + "</svg>"
     }
 
-    /// A line for each series, and its name beside the title.
+    /// The names beside the colours, as text of the page: it breaks into lines on a phone, which text in a picture does not.
+    fn legend(&self) -> String {
+        let mut legend = String::new();
+        for Series { name, colour, dashed, .. } in &self.series {
+            let style = if *dashed { "dashed" } else { "solid" };
+            let _ = write!(legend, "<span><i style=\"border-top:3px {style} var({colour})\"></i>{name}</span> ");
+        }
+        format!("<p class=\"legend\">{legend}</p>")
+    }
+
+    /// A line for each series.
     fn draw_series(&self, svg: &mut String, place: impl Fn(f64, f64) -> (f64, f64)) {
-        let mut legend = 170.0;
         for series in &self.series {
-            let Series { name, colour, .. } = series;
+            let colour = series.colour;
             let dash = if series.dashed { " stroke-dasharray=\"5 4\"" } else { "" };
             let points: Vec<String> = series
                 .points
@@ -130,16 +139,9 @@ impl Chart {
                 .collect();
             let _ = write!(
                 svg,
-                "<polyline points=\"{}\" fill=\"none\" stroke=\"var({colour})\" stroke-width=\"2\"{dash}/>\
-                 <line x1=\"{legend}\" x2=\"{:.0}\" y1=\"8\" y2=\"8\" stroke=\"var({colour})\" stroke-width=\"3\"{dash}/>\
-                 <text x=\"{:.0}\" y=\"12\">{name}</text>",
-                points.join(" "),
-                legend + 16.0,
-                legend + 20.0
+                "<polyline points=\"{}\" fill=\"none\" stroke=\"var({colour})\" stroke-width=\"2\"{dash}/>",
+                points.join(" ")
             );
-            #[expect(clippy::cast_precision_loss, reason = "letters of a name")]
-            let letters = name.len() as f64;
-            legend += 36.0 + 6.2 * letters;
         }
     }
 }
