@@ -66,6 +66,7 @@ pub(crate) async fn run(options: ChaosOptions) -> anyhow::Result<End> {
         port: options.port,
         database: options.database.as_deref(),
         arguments: Vec::new(),
+        gives_way: false,
     };
     let cluster = Cluster::open(&setup).await?;
     let result = tokio::select! {
