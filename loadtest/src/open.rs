@@ -6,6 +6,7 @@
 
 pub(crate) mod actions;
 pub(crate) mod arrivals;
+mod filled;
 mod generator;
 mod machine;
 pub(crate) mod mix;
@@ -162,6 +163,7 @@ pub(crate) struct Run {
 /// Fails with [`crate::InvalidRun`] if a target does not answer or is no shop; an overloaded shop is a result and no failure.
 pub(crate) async fn generate(plan: Plan, watcher: Watcher) -> anyhow::Result<Run> {
     let work = move || {
+        machine::hurry();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(generator::run(plan, watcher))
     };

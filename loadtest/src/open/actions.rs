@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::time::{Instant, timeout};
 
 use super::{
+    filled::Filled,
     generator::World,
     mix::Action,
     record::{Ending, Fate},
@@ -61,6 +62,11 @@ impl Places {
                 .collect::<Result<_, _>>()?,
             products: products.iter().map(product).collect::<anyhow::Result<_>>()?,
         })
+    }
+
+    /// The n-th product's page and the body of an add, beginning anew after the last.
+    pub(crate) fn product(&self, number: usize) -> &(Uri, Bytes) {
+        &self.products[number % self.products.len()]
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -137,6 +143,10 @@ pub(crate) async fn arrive(world: Arc<World>, arrival: Arrival) {
             let bearer = session.map(|session| session.bearer.clone());
             world.ask(&arrival, action, &add(&arrival, &world, bearer), intended).await.ending
         }
+        Action::Pay => match world.filled.take() {
+            Some(Filled { session, cart }) => pay(&world, &arrival, session, &cart, intended).await,
+            None => checkout(&world, &arrival, intended).await,
+        },
         Action::Checkout | Action::Prepare => checkout(&world, &arrival, intended).await,
     };
     world.book(|book| book.ended(action, arrival.came, &ending));
@@ -148,7 +158,7 @@ fn add(arrival: &Arrival, world: &World, bearer: Option<HeaderValue>) -> Ask {
     Ask { method: Method::POST, uri, bearer, key: key_header(&seams::fresh_key()), body, keep: false }
 }
 
-fn key_header(key: &str) -> Option<HeaderValue> {
+pub(crate) fn key_header(key: &str) -> Option<HeaderValue> {
     HeaderValue::from_str(key).ok()
 }
 
@@ -199,7 +209,7 @@ async fn pay(world: &World, arrival: &Arrival, session: Arc<Session>, cart: &Car
         body: Some(Bytes::from(body)),
         keep: true,
     };
-    let mut asked = world.ask(arrival, Action::Checkout, &ask, intended).await;
+    let mut asked = world.ask(arrival, arrival.action, &ask, intended).await;
     let outcome = told(&asked);
     world.history.set(index, outcome.clone());
     if let Outcome::Unknown { order: Some(_) } = outcome {

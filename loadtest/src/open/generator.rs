@@ -16,7 +16,8 @@ use tokio::{
 use super::{
     Live, Plan, Run, Watcher,
     actions::{Arrival, Places, arrive},
-    arrivals::{Arrivals, length, peak, rate_at},
+    arrivals::{Arrivals, Stage, length, peak, rate_at},
+    filled::{self, FilledCarts},
     machine,
     mix::Action,
     record::Book,
@@ -40,6 +41,7 @@ pub(crate) struct World {
     pub(crate) start: Instant,
     pub(crate) sender: Arc<Sender>,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) filled: FilledCarts,
     pub(crate) places: Places,
     pub(crate) history: Arc<History>,
     book: Mutex<Book>,
@@ -61,14 +63,17 @@ pub(super) async fn run(plan: Plan, watcher: Watcher) -> anyhow::Result<Run> {
     let rate = peak(&plan.stages);
     let shared = count(rate * share(&[Action::Add, Action::Cart]), 16.0);
     let own = count(2.0 * rate * share(&[Action::Checkout]), 16.0);
-    let (sessions, worn) = Sessions::open(&sender, shared, own).await?;
+    let paying = count(share(&[Action::Pay]) * plan.stages.iter().map(Stage::arrivals).sum::<f64>(), 1.0);
+    let paying = paying.min(filled::CARTS_MAX);
+    let (sessions, worn) = Sessions::open(&sender, shared, own + paying).await?;
+    let filled = FilledCarts::fill(&sender, &sessions, &places, paying).await?;
     let sessions = Arc::new(sessions);
     let mut helpers = JoinSet::new();
     helpers.spawn(sessions::top_up(Arc::clone(&sessions), Arc::clone(&sender), worn));
 
     let (cores, thread) = (machine::cores(), machine::thread_time());
     let book = Mutex::new(Book::new(plan.slice));
-    let world = World { plan, start: Instant::now(), sender, sessions, places, history: Arc::default(), book };
+    let world = World { plan, start: Instant::now(), sender, sessions, filled, places, history: Arc::default(), book };
     let world = Arc::new(world);
     let (most_in_flight, interrupted) = let_in(&world, &watcher).await?;
     let elapsed = world.start.elapsed();

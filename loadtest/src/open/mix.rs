@@ -25,14 +25,25 @@ pub(crate) enum Action {
     Cart,
     /// Add, read the cart, pay. The row shows the payment alone; the two before it are in `prepare`.
     Checkout,
+    /// Pays for a cart that was filled before the run; when all of those are paid for, as [`Action::Checkout`].
+    Pay,
     /// Requests that lead to a checkout. No arrivals of their own, so it is in no total.
     Prepare,
 }
 
 impl Action {
-    pub(crate) const COUNT: usize = 8;
-    pub(crate) const ALL: [Self; Self::COUNT] =
-        [Self::Home, Self::Setting, Self::Product, Self::Search, Self::Add, Self::Cart, Self::Checkout, Self::Prepare];
+    pub(crate) const COUNT: usize = 9;
+    pub(crate) const ALL: [Self; Self::COUNT] = [
+        Self::Home,
+        Self::Setting,
+        Self::Product,
+        Self::Search,
+        Self::Add,
+        Self::Cart,
+        Self::Checkout,
+        Self::Pay,
+        Self::Prepare,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -43,6 +54,7 @@ impl Action {
             Self::Add => "add",
             Self::Cart => "cart",
             Self::Checkout => "checkout",
+            Self::Pay => "pay",
             Self::Prepare => "prepare",
         }
     }

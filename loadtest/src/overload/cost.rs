@@ -20,10 +20,10 @@ use crate::{
     report,
 };
 
-/// Arrivals a second that the shop serves without breathing hard.
-const CALM: f64 = 60.0;
-/// Arrivals a second that are sent away.
-const HOT: f64 = 1_000.0;
+/// Arrivals a second that the shop serves with room to spare, and yet not so few that it is woken from sleep for each.
+const CALM: f64 = 120.0;
+/// Arrivals a second that are sent away: as many as make the storefronts work, since idle ones pay a wake-up for each.
+const HOT: f64 = 4_000.0;
 const SLICES: u32 = 3;
 /// A logic node that takes so long for each call has no place for a second one; so storefronts have none either.
 const STUCK_MS: u32 = 500;

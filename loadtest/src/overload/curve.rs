@@ -48,14 +48,7 @@ pub(super) async fn run(lab: &Lab<'_>) -> anyhow::Result<Findings> {
     Ok(Findings { figures, steps, ..Findings::default() })
 }
 
-async fn step(
-    lab: &Lab<'_>,
-    shop: &Shop,
-    idle_s: f64,
-    rate: f64,
-    x: f64,
-    protection: bool,
-) -> anyhow::Result<Step> {
+async fn step(lab: &Lab<'_>, shop: &Shop, idle_s: f64, rate: f64, x: f64, protection: bool) -> anyhow::Result<Step> {
     sleep(PAUSE).await;
     let promised = if protection { "on" } else { "off" };
     report::note(&format!("{x} times the peak for {:?}, protection {promised}", lab.options.step));

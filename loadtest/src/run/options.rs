@@ -23,7 +23,8 @@ const AFTER_HELP: &str = r#"Mixes:
   checkout    every arrival adds, reads its cart and pays
   flash-sale  everybody wants the same product: 6 product, 1 add, 3 checkout
   impatient   shop, but a checkout that stays silent for 1 s is sent again with the same key, up to 3 times
-  FILE.json   your own, for example
+  FILE.json   your own, of the actions home setting product search add cart checkout and pay (of a cart that was filled
+              before the run; of the first 2,000), for example
     {"name": "mine", "weights": {"home": 1, "product": 10, "search": 2, "add": 2, "cart": 3, "checkout": 1},
      "one_product": false, "resend": {"after": "1s", "times": 3, "actions": ["checkout"]}, "tokens": {"tok_ok": 1}}
 

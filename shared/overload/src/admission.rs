@@ -325,7 +325,11 @@ struct Place {
 impl Place {
     /// False when it is out already, with a verdict.
     fn leave(&self) -> bool {
-        self.admission.0.lane(Which::of(self.class)).lock().queue.remove(self.ticket).is_some()
+        let inner = &*self.admission.0;
+        let (which, settings) = (Which::of(self.class), inner.limits.now());
+        let mut state = inner.lane(which).lock();
+        let discipline = discipline(&settings.admission, state.limit.now(which.bounds(&settings.admission)));
+        state.queue.remove(Instant::now(), discipline, self.ticket).is_some()
     }
 
     /// The verdict is there.

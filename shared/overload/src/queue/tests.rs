@@ -33,6 +33,7 @@ fn steps() -> impl proptest::strategy::Strategy<Value = Vec<(u64, Step)>> {
 struct Model {
     waiting: Vec<Waiting>,
     busy_since: Option<Instant>,
+    refused_at: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,6 +47,13 @@ struct Waiting {
 impl Model {
     fn stands(&self, now: Instant) -> bool {
         self.busy_since.is_some_and(|since| now - since >= DISCIPLINE.interval)
+            || self.refused_at.is_some_and(|at| now - at < DISCIPLINE.interval)
+    }
+
+    fn refuse(&mut self, now: Instant) {
+        if self.stands(now) {
+            self.refused_at = Some(now);
+        }
     }
 
     fn patience(&self, now: Instant) -> Duration {
@@ -86,6 +94,7 @@ proptest! {
                     match queue.push(now, DISCIPLINE, (Class::ALL[class], latest), name) {
                         Pushed::Full => {
                             prop_assert!(full && victim.is_none());
+                            model.refuse(now);
                             continue;
                         }
                         Pushed::Waits { ticket, until } => {
@@ -123,14 +132,16 @@ proptest! {
                         Popped::Aged(item) => {
                             let one = ordered.iter().find(|one| one.name == item).unwrap();
                             prop_assert!(now - one.since > patience || one.latest <= now);
+                            model.refuse(now);
                             model.take(item);
                         }
                     }
                 },
                 Step::Leave(which) => {
                     if let Some(one) = model.waiting.get(which).copied() {
-                        prop_assert_eq!(queue.remove(tickets[&one.name]), Some(one.name));
-                        prop_assert_eq!(queue.remove(tickets[&one.name]), None, "it is out already");
+                        prop_assert_eq!(queue.remove(now, DISCIPLINE, tickets[&one.name]), Some(one.name));
+                        prop_assert_eq!(queue.remove(now, DISCIPLINE, tickets[&one.name]), None, "it is out already");
+                        model.refuse(now);
                         model.take(one.name);
                     }
                 }
@@ -166,4 +177,31 @@ fn a_standing_queue_serves_the_newest() {
     let (before, after): (Vec<_>, Vec<_>) = waits.iter().partition(|(ms, _)| *ms <= 100);
     assert!(before.iter().any(|(_, waited)| *waited > DISCIPLINE.target), "a burst is smoothed: {before:?}");
     assert!(after.iter().all(|(_, waited)| *waited <= DISCIPLINE.target), "{after:?}");
+}
+
+/// It empties now and then because it refuses so early: that is no reason to let the next wait ten times as long.
+#[test]
+fn a_standing_queue_stands_until_nobody_was_refused_for_an_interval() {
+    let (mut queue, start) = (Queue::new(), Instant::now());
+    let at = |ms| start + Duration::from_millis(ms);
+    let push = |queue: &mut Queue<u64>, ms| {
+        let left = (Class::Normal, at(ms) + Duration::from_secs(3));
+        let Pushed::Waits { ticket, until } = queue.push(at(ms), DISCIPLINE, left, ms) else { panic!("it is full") };
+        (ticket, until - at(ms))
+    };
+    let (early, _) = push(&mut queue, 0);
+    let (late, patience) = push(&mut queue, 100);
+    assert_eq!(patience, DISCIPLINE.target, "it stands");
+    for ticket in [early, late] {
+        queue.remove(at(110), DISCIPLINE, ticket);
+    }
+    assert_eq!(queue.len(), 0);
+    let (next, patience) = push(&mut queue, 209);
+    assert_eq!(patience, DISCIPLINE.target, "still");
+    assert!(
+        matches!(queue.pop(at(209), DISCIPLINE), Popped::Next { item: 209, .. })
+            && queue.remove(at(209), DISCIPLINE, next).is_none()
+    );
+    let (_, patience) = push(&mut queue, 210);
+    assert_eq!(patience, DISCIPLINE.interval, "not any more");
 }
