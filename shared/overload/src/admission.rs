@@ -5,7 +5,6 @@
 
 use std::{
     fmt,
-    future::Future,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -16,11 +15,16 @@ use std::{
 use opentelemetry::metrics::Meter;
 use tokio::{sync::oneshot, time::Instant};
 
+mod waiting;
+
+use waiting::Place;
+pub use waiting::Waiting;
+
 use crate::{
     Class, Lag, Limits, Pressure, Settings,
-    lane::{Lane, Waiter, Which, discipline},
+    lane::{Lane, Tier, Waiter, Which},
     limit::Turn,
-    queue::{Popped, Pushed, Ticket},
+    queue::{Popped, Pushed},
     show,
     tally::{Outcome, Tally, Work},
 };
@@ -89,14 +93,14 @@ struct Logged {
 impl Admission {
     /// Nothing is under work. It goes by these settings, and by what the clients of this node note in `pressure`.
     #[must_use]
-    pub fn new(limits: Limits, pressure: Pressure, lag: Lag, meter: &Meter) -> Self {
+    pub fn new(tier: Tier, limits: Limits, pressure: Pressure, lag: Lag, meter: &Meter) -> Self {
         let start = Instant::now();
         let admission = Self(Arc::new(Inner {
             limits,
             pressure,
             lag,
             tally: Tally::new(meter),
-            lanes: [Lane::new(), Lane::new()],
+            lanes: [Lane::new(tier), Lane::new(tier)],
             start,
             window_end_ms: AtomicU64::new(0),
             logged: Mutex::new(Logged { at: start, refused: 0 }),
@@ -113,7 +117,8 @@ impl Admission {
         let (inner, now, settings) = (&*self.0, Instant::now(), self.0.limits.now());
         inner.turn_when_due(self, now, &settings);
         let which = Which::of(class);
-        let mut state = inner.lane(which).lock();
+        let lane = inner.lane(which);
+        let mut state = lane.lock();
         let limit = state.limit.now(which.bounds(&settings.admission));
         if !settings.protection || (state.in_flight < limit && state.queue.len() == 0 && now < latest) {
             state.begin();
@@ -124,7 +129,7 @@ impl Admission {
             return self.refuse(class, Refused::Late);
         }
         let (say, verdict) = oneshot::channel();
-        let discipline = discipline(&settings.admission, limit);
+        let discipline = lane.discipline(&settings.admission, limit);
         let pushed = state.queue.push(now, discipline, (class, latest), Waiter { say, deadline });
         drop(state);
         let (ticket, until) = match pushed {
@@ -195,12 +200,13 @@ impl Admission {
         let inner = &*self.0;
         loop {
             let settings = inner.limits.now();
-            let mut state = inner.lane(which).lock();
+            let lane = inner.lane(which);
+            let mut state = lane.lock();
             let limit = state.limit.now(which.bounds(&settings.admission));
             if state.queue.len() == 0 || (settings.protection && state.in_flight >= limit) {
                 return;
             }
-            match state.queue.pop(Instant::now(), discipline(&settings.admission, limit)) {
+            match state.queue.pop(Instant::now(), lane.discipline(&settings.admission, limit)) {
                 Popped::Empty => return,
                 Popped::Aged(waiter) => {
                     drop(state);
@@ -279,72 +285,6 @@ impl Refused {
             Self::Aged => Outcome::Aged,
             Self::Late => Outcome::Late,
             Self::Quota => Outcome::Quota,
-        }
-    }
-}
-
-/// A request in the queue. Dropped, it leaves.
-#[derive(Debug)]
-pub struct Waiting {
-    verdict: oneshot::Receiver<Result<Permit, Refused>>,
-    until: Instant,
-    late: bool,
-    place: Place,
-}
-
-impl Waiting {
-    /// What comes of it, within the age limit of the queue.
-    ///
-    /// # Errors
-    /// When it is refused.
-    pub fn verdict(self) -> impl Future<Output = Result<Permit, Refused>> + Send {
-        let Self { mut verdict, until, late, place } = self;
-        async move {
-            let said = match tokio::time::timeout_at(until, &mut verdict).await {
-                Ok(said) => said,
-                Err(_elapsed) if place.leave() => Ok(Err(if late { Refused::Late } else { Refused::Aged })),
-                // Taken out of the queue this moment: what was decided is being said.
-                Err(_elapsed) => (&mut verdict).await,
-            };
-            // The sender is never dropped in silence.
-            let verdict = said.unwrap_or(Err(Refused::Full));
-            place.told(verdict.as_ref().err().copied());
-            verdict
-        }
-    }
-}
-
-/// A place in the queue.
-#[derive(Debug)]
-struct Place {
-    admission: Admission,
-    class: Class,
-    ticket: Ticket,
-}
-
-impl Place {
-    /// False when it is out already, with a verdict.
-    fn leave(&self) -> bool {
-        let inner = &*self.admission.0;
-        let (which, settings) = (Which::of(self.class), inner.limits.now());
-        let mut state = inner.lane(which).lock();
-        let discipline = discipline(&settings.admission, state.limit.now(which.bounds(&settings.admission)));
-        state.queue.remove(Instant::now(), discipline, self.ticket).is_some()
-    }
-
-    /// The verdict is there.
-    fn told(&self, refused: Option<Refused>) {
-        if let Some(why) = refused {
-            self.admission.0.tally.count(self.class, why.outcome());
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        // Only who hangs up while queued is still in the queue here.
-        if self.leave() {
-            self.admission.0.tally.count(self.class, Outcome::Gone);
         }
     }
 }

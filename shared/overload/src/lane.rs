@@ -24,6 +24,16 @@ pub(crate) struct Waiter {
     pub(crate) deadline: Instant,
 }
 
+/// Who calls a node. It decides how long a standing queue lets anybody wait: the edge refuses at once, and the nodes behind
+/// it later than their callers give way, since a refusal from within has cost the work of all tiers before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// Customers.
+    Edge,
+    /// Other nodes.
+    Inner,
+}
+
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Which {
@@ -76,25 +86,33 @@ impl State {
 }
 
 #[derive(Debug)]
-pub(crate) struct Lane(Mutex<State>);
+pub(crate) struct Lane {
+    state: Mutex<State>,
+    tier: Tier,
+}
 
 impl Lane {
-    pub(crate) const fn new() -> Self {
-        Self(Mutex::new(State { in_flight: 0, peak: 0, limit: Limit::new(), queue: Queue::new() }))
+    pub(crate) const fn new(tier: Tier) -> Self {
+        let state = State { in_flight: 0, peak: 0, limit: Limit::new(), queue: Queue::new() };
+        Self { state: Mutex::new(state), tier }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-/// How the queue of a lane with this limit is run.
-pub(crate) fn discipline(settings: &AdmissionSettings, limit: u32) -> Discipline {
-    let places = u64::from(limit) * u64::from(settings.queue_percent) / 100;
-    Discipline {
-        length_max: usize::try_from(places).unwrap_or(usize::MAX),
-        target: Duration::from_millis(settings.queue_target_ms.into()),
-        interval: Duration::from_millis(settings.queue_interval_ms.into()),
+    /// How its queue is run while this is its limit.
+    pub(crate) fn discipline(&self, settings: &AdmissionSettings, limit: u32) -> Discipline {
+        let places = u64::from(limit) * u64::from(settings.queue_percent) / 100;
+        let target_ms = match self.tier {
+            Tier::Edge => settings.queue_target_ms,
+            Tier::Inner => settings.inner_target_ms,
+        };
+        Discipline {
+            length_max: usize::try_from(places).unwrap_or(usize::MAX),
+            target: Duration::from_millis(target_ms.into()),
+            interval: Duration::from_millis(settings.queue_interval_ms.into()),
+        }
     }
 }
 
@@ -113,7 +131,7 @@ impl Lane {
     pub(crate) fn look(&self, which: Which, settings: &AdmissionSettings, now: Instant) -> Look {
         let state = self.lock();
         let limit = state.limit.now(which.bounds(settings));
-        let discipline = discipline(settings, limit);
+        let discipline = self.discipline(settings, limit);
         Look {
             limit,
             in_flight: state.in_flight,

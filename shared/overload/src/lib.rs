@@ -25,6 +25,7 @@ pub use class::{Class, NoSuchClass};
 pub use cost::{Slowness, Usual};
 pub use gate::Gate;
 pub use lag::Lag;
+pub use lane::Tier;
 pub use pressure::{Pressure, PressureWindow};
 pub use service::{Asked, Regulated, Rules, StaticAnswer};
 pub use settings::{AdmissionSettings, ClientSettings, Limits, Settings, SettingsError};

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use axum::http::{HeaderMap, header::AUTHORIZATION};
 use clap::Args;
-use overload::{Admission, Lag, Limits, Pressure, Settings};
+use overload::{Admission, Lag, Limits, Pressure, Settings, Tier};
 use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
 
@@ -164,7 +164,8 @@ impl Node {
         let (metrics, faults) = (Metrics::new(id)?, Faults::default());
         faults.observe(&metrics);
         let (limits, pressure, lag) = (Limits::default(), Pressure::default(), Lag::new(&metrics.meter()));
-        let admission = Admission::new(limits.clone(), pressure.clone(), lag.clone(), &metrics.meter());
+        let tier = if family == "frontend" { Tier::Edge } else { Tier::Inner };
+        let admission = Admission::new(tier, limits.clone(), pressure.clone(), lag.clone(), &metrics.meter());
         Ok(Self {
             family,
             id: id.to_owned(),

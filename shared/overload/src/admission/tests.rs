@@ -12,10 +12,14 @@ struct Point {
 
 impl Point {
     fn new(settings: &str) -> Self {
+        Self::of(Tier::Edge, settings)
+    }
+
+    fn of(tier: Tier, settings: &str) -> Self {
         let (limits, pressure) = (Limits::default(), Pressure::default());
         limits.set(settings.parse().unwrap()).unwrap();
         let meter = SdkMeterProvider::default().meter("test");
-        let admission = Admission::new(limits, pressure.clone(), Lag::new(&meter), &meter);
+        let admission = Admission::new(tier, limits, pressure.clone(), Lag::new(&meter), &meter);
         Self { admission, pressure }
     }
 
@@ -135,6 +139,18 @@ async fn waiting_ends_with_the_deadline_or_the_age_limit_and_with_protection() {
     assert_eq!(point.in_flight()[0], 10_002);
     drop(all);
     assert_eq!(point.in_flight()[0], 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn behind_the_edge_a_standing_queue_is_patient_until_callers_give_way() {
+    for (tier, tens_of_ms) in [(Tier::Edge, 1), (Tier::Inner, 6)] {
+        let point = Point::of(tier, TWO);
+        let _inside = [point.permit(Class::Normal), point.permit(Class::Normal)];
+        assert_eq!(point.enter(Class::Normal).await.unwrap_err(), Refused::Aged, "after an interval: the queue stands");
+        let start = Instant::now();
+        assert_eq!(point.enter(Class::Normal).await.unwrap_err(), Refused::Aged);
+        assert_eq!(start.elapsed().as_millis() / 10, tens_of_ms, "{tier:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

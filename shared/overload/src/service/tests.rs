@@ -6,6 +6,7 @@ use tokio::sync::Semaphore;
 use tower::{ServiceExt as _, service_fn};
 
 use super::*;
+use crate::Tier;
 use crate::{Lag, Limits, Pressure};
 
 /// No body: asking it for anything is impossible.
@@ -24,7 +25,7 @@ fn regulated(
 > {
     let (limits, meter) = (Limits::default(), SdkMeterProvider::default().meter("test"));
     limits.set(settings.parse().unwrap()).unwrap();
-    let admission = Admission::new(limits, Pressure::default(), Lag::new(&meter), &meter);
+    let admission = Admission::new(Tier::Edge, limits, Pressure::default(), Lag::new(&meter), &meter);
     let inner = service_fn(move |request: Request<Untouched>| {
         let gate = gate.clone();
         async move {
