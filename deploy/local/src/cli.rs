@@ -25,6 +25,7 @@ Examples:
   trestle --port 9000                 the same on ports 9000 to 9019
   trestle status                      its nodes, from another terminal
   trestle kill logic-1                what a crash does: nothing that a customer sees
+  trestle restart logic-1             what an upgrade does: it drains first, and no request fails
   trestle attention list              what waits for a person
   trestle pause payments-1            a node that hangs; `trestle resume payments-1` wakes it
   trestle cut logic orders            packets vanish between them; `trestle heal` mends every link
