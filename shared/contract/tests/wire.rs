@@ -6,11 +6,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use contract::{
-    OPERATIONS, OperationInfo, carts, catalogue, orders, payments,
-    session::Session,
-    shop,
-};
+use contract::{OPERATIONS, OperationInfo, carts, catalogue, orders, payments, session::Session, shop};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
@@ -103,7 +99,9 @@ fn answers_of_earlier_versions_are_read_and_what_later_ones_add_is_skipped() {
                 "orders.OpenCheckout" => {
                     reads::<orders::OpenCheckout>(&version, name, answer, &["", "/snapshot", "/snapshot/lines/0"]);
                 }
-                "orders.Answer" => reads::<orders::Answer>(&version, name, answer, &["/completed", "/completed/lines/0"]),
+                "orders.Answer" => {
+                    reads::<orders::Answer>(&version, name, answer, &["/completed", "/completed/lines/0"])
+                }
                 "orders.Event" => reads::<orders::Event>(&version, name, answer, &[""]),
                 "payments.ChargeStatus" => reads::<payments::ChargeStatus>(&version, name, answer, &["/charged"]),
                 "shop.CartView" => reads::<shop::CartView>(&version, name, answer, &[""]),

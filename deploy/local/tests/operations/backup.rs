@@ -41,7 +41,15 @@ async fn a_backup_under_load_is_whole_and_what_came_after_it_is_found() {
     let shop = start(&postgres, &redis, None).await;
     let copy = tempfile::tempdir().unwrap();
     let mut load = Command::new(loadtest());
-    load.args(["quick", "--customers", "4", "--duration", "8s", "--target", &format!("{},{}", shop.url(1, ""), shop.url(2, ""))]);
+    load.args([
+        "quick",
+        "--customers",
+        "4",
+        "--duration",
+        "8s",
+        "--target",
+        &format!("{},{}", shop.url(1, ""), shop.url(2, "")),
+    ]);
     load.args(["--provider", &shop.provider_url()]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let load = load.spawn().unwrap();
     shop.until("some orders are made", async || shop.ledger().await.len() >= 20).await;
@@ -82,6 +90,12 @@ async fn a_backup_under_load_is_whole_and_what_came_after_it_is_found() {
     assert!(orders >= 10 && lost > 0, "{orders} orders of {} charges", charges.len());
     let found = shop.trestle(&["reconcile", "--json"]);
     let found: Value = serde_json::from_slice(&found.stdout).unwrap();
-    assert_eq!(found["differences"], lost, "each charge that came after the backup waits for a person, and nothing else does");
-    println!("{} charges, {orders} orders in the backup, {lost} found by reconciliation; {restored} keys in Redis", charges.len());
+    assert_eq!(
+        found["differences"], lost,
+        "each charge that came after the backup waits for a person, and nothing else does"
+    );
+    println!(
+        "{} charges, {orders} orders in the backup, {lost} found by reconciliation; {restored} keys in Redis",
+        charges.len()
+    );
 }

@@ -70,7 +70,11 @@ async fn nodes_wait_for_their_stores_and_say_so() {
     let mut nodes = [
         Waiting::start("orders", (port, port + 1), &[("TRESTLE_STORE", &database)]),
         Waiting::start("carts", (port + 2, port + 3), &[("TRESTLE_STORE", &cache)]),
-        Waiting::start("sessions", (port + 4, port + 5), &[("TRESTLE_ACCOUNTS", &database), ("TRESTLE_SESSIONS", &cache)]),
+        Waiting::start(
+            "sessions",
+            (port + 4, port + 5),
+            &[("TRESTLE_ACCOUNTS", &database), ("TRESTLE_SESSIONS", &cache)],
+        ),
     ];
     let began = Instant::now();
     for node in &mut nodes {
@@ -78,7 +82,12 @@ async fn nodes_wait_for_their_stores_and_say_so() {
     }
     while began.elapsed() < LATE {
         for node in &mut nodes {
-            assert_eq!((node.status("live").await, node.status("ready").await), (Some(200), Some(503)), "{}", node.log());
+            assert_eq!(
+                (node.status("live").await, node.status("ready").await),
+                (Some(200), Some(503)),
+                "{}",
+                node.log()
+            );
             assert!(node.child.try_wait().unwrap().is_none(), "it ended: {}", node.log());
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

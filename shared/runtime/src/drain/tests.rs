@@ -38,13 +38,7 @@ async fn running() -> Running {
     let routes = Router::new().route("/", get(async || "here")).route("/slow", slow);
     let listener = bind("--listen", "127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr().unwrap();
-    drop(node.tasks.spawn(serve(
-        listener,
-        routes,
-        ListenerLimits::INNER,
-        node.tasks.clone(),
-        Connections::default(),
-    )));
+    drop(node.tasks.spawn(serve(listener, routes, ListenerLimits::INNER, node.tasks.clone(), Connections::default())));
     Running { node, address, arrived, let_go }
 }
 
@@ -138,7 +132,8 @@ async fn a_second_signal_ends_it_at_once() {
     let mut stream = shop.connect().await;
     stream.write_all(b"GET /slow HTTP/1.1\r\nhost: node\r\n\r\n").await.unwrap();
     shop.arrived.notified().await;
-    let ended = tokio::time::timeout(Duration::from_secs(10), end(&shop.node, LONG, LONG, std::future::ready(()))).await;
+    let ended =
+        tokio::time::timeout(Duration::from_secs(10), end(&shop.node, LONG, LONG, std::future::ready(()))).await;
     assert!(ended.unwrap().unwrap_err().is::<CutOff>());
 }
 
