@@ -13,7 +13,7 @@ use std::{
 
 use reqwest::Url;
 use tokio::{
-    task::JoinHandle,
+    task::JoinSet,
     time::{interval, timeout},
 };
 
@@ -30,16 +30,6 @@ pub(crate) struct Door {
     sent: AtomicU64,
 }
 
-/// The probes; they end when this is dropped.
-#[derive(Debug)]
-pub(crate) struct Probing(Vec<JoinHandle<()>>);
-
-impl Drop for Probing {
-    fn drop(&mut self) {
-        self.0.iter().for_each(JoinHandle::abort);
-    }
-}
-
 impl Door {
     /// All of them want work, until a probe says otherwise.
     pub(crate) fn new(storefronts: usize) -> Self {
@@ -47,12 +37,13 @@ impl Door {
         Self { ready, next: AtomicUsize::new(0), sent: AtomicU64::new(0) }
     }
 
-    /// Begins to ask. Each probe has a task of its own: one that is silent delays no other.
-    pub(crate) fn watch(self: &Arc<Self>, http: &reqwest::Client, storefronts: &[Url]) -> Probing {
-        let watch = storefronts.iter().enumerate().map(|(number, url)| {
+    /// Begins to ask, until the result is dropped. Each probe has a task of its own: one that is silent delays no other.
+    pub(crate) fn watch(self: &Arc<Self>, http: &reqwest::Client, storefronts: &[Url]) -> JoinSet<()> {
+        let mut probing = JoinSet::new();
+        for (number, url) in storefronts.iter().enumerate() {
             let (door, http) = (Arc::clone(self), http.clone());
             let url = format!("{}/health/ready", url.as_str().trim_end_matches('/'));
-            tokio::spawn(async move {
+            probing.spawn(async move {
                 let mut ticks = interval(PROBE_EVERY);
                 loop {
                     ticks.tick().await;
@@ -60,9 +51,9 @@ impl Door {
                     let is_ready = answer.is_ok_and(|answer| answer.is_ok_and(|answer| answer.status().is_success()));
                     door.ready[number].store(is_ready, Relaxed);
                 }
-            })
-        });
-        Probing(watch.collect())
+            });
+        }
+        probing
     }
 
     /// Where the next request goes: to the next that wants work, or just the next if none does.
