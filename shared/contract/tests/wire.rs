@@ -3,6 +3,7 @@
 //!
 //! `tests/wire/VERSION.json` is what that version said: one body of every operation, and some answers. Recorded once, with
 //! `RECORD_WIRE=1 cargo test -p contract --test wire`, when a version is released; never changed after.
+#![expect(clippy::unwrap_used, reason = "a test, also in its helpers")]
 
 use std::{collections::BTreeMap, path::PathBuf};
 
