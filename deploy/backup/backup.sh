@@ -20,9 +20,11 @@ COMPOSE=${COMPOSE:-$(command -v docker-compose >/dev/null && echo docker-compose
 
 dump() { if [ -n "${POSTGRES:-}" ]; then pg_dump --format=custom "$POSTGRES"; else $COMPOSE exec -T postgres pg_dump -U shop --format=custom shop; fi; }
 listed() { if [ -n "${POSTGRES:-}" ]; then pg_restore --list; else $COMPOSE exec -T postgres pg_restore --list; fi; }
-snapshot() {
-    if [ -n "${REDIS:-}" ]; then redis-cli -u "$REDIS" --rdb -; else
-        $COMPOSE exec -T redis sh -c 'REDISCLI_AUTH=$(cat /keys/redis/password) redis-cli --rdb -'
+# Into a file first: to standard output redis-cli leaves the 40 bytes of the stream's end mark behind the snapshot, and a Redis refuses
+# to start on that.
+snapshot() { # FILE
+    if [ -n "${REDIS:-}" ]; then redis-cli -u "$REDIS" --rdb "$1"; else
+        $COMPOSE exec -T redis sh -c 'REDISCLI_AUTH=$(cat /keys/redis/password) redis-cli --rdb /tmp/copy.rdb >&2 && cat /tmp/copy.rdb && rm /tmp/copy.rdb' >"$1"
     fi
 }
 
@@ -32,7 +34,7 @@ dump >"$folder/postgres.part"
 listed <"$folder/postgres.part" | grep -q 'TABLE DATA orders' || { echo "the dump has no orders: is it the shop's database?"; exit 1; }
 mv "$folder/postgres.part" "$folder/postgres.dump"
 if [ "${REDIS:-}" != none ]; then
-    snapshot >"$folder/redis.part" 2>"$folder/redis.log" || { cat "$folder/redis.log"; exit 1; }
+    snapshot "$folder/redis.part" >"$folder/redis.log" 2>&1 || { cat "$folder/redis.log"; exit 1; }
     [ "$(head -c 5 "$folder/redis.part")" = REDIS ] || { echo "what Redis sent is no snapshot"; exit 1; }
     mv "$folder/redis.part" "$folder/redis.rdb"
     rm "$folder/redis.log"
