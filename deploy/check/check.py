@@ -15,6 +15,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 # The oldest that is meant, and the newest that there is a schema of.
 KUBERNETES = ["1.31", "1.37"]
+LISTENER = ROOT / "shared/runtime/src/listener.rs"
 FAMILIES = ["frontend", "logic", "sessions", "carts", "catalogue", "orders", "payments"]
 INNER = {"edge", "logic", "services", "observability"}
 findings: list[str] = []
@@ -30,6 +31,13 @@ def compose() -> None:
     """Who reaches whom, and what no container may do."""
     text = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     services, networks = text["services"], text["networks"]
+    balancer = (ROOT / "deploy/docker/haproxy.cfg").read_text()
+    inter_ms, fall = map(int, re.search(r"check inter (\d+)ms fall (\d+)", balancer).groups())
+    noticed_ms = inter_ms * (fall + 1)
+    # DR-3: or the balancer would use a connection at the moment it closes.
+    kept_s = int(re.search(r"pool-purge-delay (\d+)s", balancer)[1])
+    public = re.search(r"const PUBLIC.*?header_timeout: Duration::from_secs\((\d+)\)", LISTENER.read_text(), re.DOTALL)
+    expect(kept_s < int(public[1]), f"compose: the balancer keeps connections for {kept_s} s, frontends for {public[1]} s")
     for name in INNER:
         expect(networks[name].get("internal"), f"compose: network {name} leads out")
     for name, service in services.items():
@@ -43,6 +51,10 @@ def compose() -> None:
             expect(service["deploy"]["replicas"] >= 2, f"compose: {name} has no second node")
             expect(service.get("read_only"), f"compose: {name} can write its image")
             expect(service.get("healthcheck"), f"compose: {name} has no health check")
+            delay_s, drain_s = (int(service["environment"][f"TRESTLE_{key}"]) for key in ("DRAIN_DELAY_S", "DRAIN_S"))
+            stop_s = int(service["stop_grace_period"].removesuffix("s"))
+            expect(stop_s > delay_s + drain_s, f"compose: {name} is killed after {stop_s} s, while it ends for {delay_s + drain_s} s")
+            expect(delay_s * 1000 > noticed_ms, f"compose: {name} closes after {delay_s} s; the balancer needs {noticed_ms} ms")
             allowed = {"frontend": {"edge", "logic"}, "logic": {"logic", "services"}}.get(family, {"services"})
             expect(nets == allowed, f"compose: {name} is in {sorted(nets)}, not {sorted(allowed)}")
         if family in FAMILIES + ["balancer", "provider"]:
@@ -83,6 +95,7 @@ def kubernetes() -> None:
     files = {file for file, _ in every} - {"prometheus-adapter.yaml"}
     expect(listed == files, f"k8s: kustomization.yaml and the folder differ by {sorted(listed ^ files)}")
 
+    settings = next(doc["data"] for _, doc in every if doc["kind"] == "ConfigMap" and doc["metadata"]["name"] == "trestle")
     of = lambda kind: {doc["metadata"]["name"]: doc["spec"] for _, doc in every if doc["kind"] == kind}  # noqa: E731
     deployments, budgets, policies = of("Deployment"), of("PodDisruptionBudget"), of("NetworkPolicy")
     services, scalers, sets = of("Service"), of("HorizontalPodAutoscaler"), of("StatefulSet")
@@ -103,8 +116,11 @@ def kubernetes() -> None:
             if name in FAMILIES:
                 expect(container["securityContext"]["readOnlyRootFilesystem"], f"k8s: {name} can write its image")
                 expect("livenessProbe" in container, f"k8s: {name} has no liveness probe")
-                drain_s, stop_s = 10 + 5, pod["terminationGracePeriodSeconds"]
-                expect(stop_s > drain_s, f"k8s: {name} is killed after {stop_s} s, while it drains for {drain_s} s")
+                delay_s, drain_s = (int(settings[f"TRESTLE_{key}"]) for key in ("DRAIN_DELAY_S", "DRAIN_S"))
+                stop_s, probe = pod["terminationGracePeriodSeconds"], container["readinessProbe"]
+                expect(stop_s > delay_s + drain_s, f"k8s: {name} is killed after {stop_s} s, while it ends for {delay_s + drain_s} s")
+                noticed_s = probe["periodSeconds"] * probe["failureThreshold"] + probe["timeoutSeconds"]
+                expect(delay_s > noticed_s, f"k8s: {name} closes after {delay_s} s, which probes notice within {noticed_s} s")
     for name, spec in scalers.items():
         expect(spec["scaleTargetRef"]["name"] in deployments, f"k8s: {name} scales what is not there")
         expect("replicas" not in deployments[name], f"k8s: {name}: replicas and autoscaler contradict each other")

@@ -133,12 +133,12 @@ stores() {
 }
 
 rolling() {
-    start_load "${DURATION:-300s}"
+    start_load "${DURATION:-420s}"
     sleep 3
     for family in "${families[@]}"; do
         for id in $(ids "$family"); do
             # docker restart would start it at once; an upgrade takes a new container, which is much the same to callers.
-            docker stop "$id" >/dev/null
+            docker stop -t 45 "$id" >/dev/null
             docker start "$id" >/dev/null
             healthy "$id"
         done

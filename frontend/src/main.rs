@@ -1,5 +1,7 @@
 //! The `frontend` binary. Thin on purpose: the `trestle` binary runs the same library as one of its roles.
 
+use std::process::ExitCode;
+
 use clap::Parser;
 
 /// Tier 1 of the shop: the public JSON API and the storefront. Holds no data and no business rules; asks logic nodes.
@@ -11,6 +13,6 @@ struct Cli {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    frontend::run(Cli::parse().options).await
+async fn main() -> ExitCode {
+    runtime::run_to_exit(frontend::run(Cli::parse().options)).await
 }

@@ -100,5 +100,7 @@ mod tests {
         }
         assert_eq!(of(&Method::POST, "/api/checkout").within, Duration::from_secs(8));
         assert_eq!(of(&Method::POST, "/api/session").within, Duration::from_secs(6));
+        // A node that drains waits for the longest of them (DR-4).
+        assert!(of(&Method::POST, "/api/checkout").within < Duration::from_secs(runtime::DRAIN_S));
     }
 }

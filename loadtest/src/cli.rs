@@ -9,7 +9,7 @@ use reqwest::Url;
 
 use crate::{
     InvalidRun, chaos::options::ChaosOptions, checkouts::options::CheckoutsOptions, overload::options::OverloadOptions,
-    run::options::RunOptions, sharing::options::SharingOptions, threshold::Threshold,
+    rolling::RollingOptions, run::options::RunOptions, sharing::options::SharingOptions, threshold::Threshold,
 };
 
 const AFTER_HELP: &str = "\
@@ -27,6 +27,7 @@ Then, for example:
 
 These start shops of their own:
   loadtest chaos --duration 60s --faults kill,pause,provider --timeline chaos.html
+  loadtest rolling --requests 20000
   loadtest sharing kills
   loadtest sharing costs --redis redis://127.0.0.1:6379
   loadtest overload curve --step 5s --html curve.html
@@ -66,6 +67,12 @@ pub(crate) enum Command {
     /// people's keys, and edit carts while buying. Afterwards fifteen checks (K1 to K15) hold the customers' history
     /// against the databases, the provider's ledger and the mailbox. One command, about a minute and a half.
     Chaos(Box<ChaosOptions>),
+    /// Restarts every node of every family in turn while customers shop who never send anything twice: no request may fail.
+    ///
+    /// Starts a shop of its own (the program `trestle` beside this one). Each node drains (SIGTERM), ends and is started again,
+    /// as in an upgrade; the next one follows as soon as it is ready. With --kill FAMILY one node dies by SIGKILL instead: then
+    /// only requests in flight on it may fail. Afterwards the audit, as after `quick`.
+    Rolling(RollingOptions),
     /// Measures add-to-cart through the three tiers against a naive chain of three bare handlers.
     ///
     /// The naive chain (axum and reqwest with their defaults; no sessions, retries, admission or replication) is

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     checker::history::Recorder,
+    door::Door,
     measure::{Stats, Step},
     wire::{Ledger, Problem, ProviderStats},
 };
@@ -25,6 +26,8 @@ use crate::{
 const TRIES_MAX: u32 = 200;
 const PAUSE_FIRST_MS: u64 = 25;
 const PAUSE_MAX_MS: u64 = 1_000;
+/// A kept connection that was idle for longer is not used again. Storefronts close theirs after 15 s.
+const IDLE_MAX: Duration = Duration::from_secs(5);
 /// A longer `Retry-After` is not believed.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(5);
 /// Largest answer of the shop that is read.
@@ -125,12 +128,19 @@ pub(crate) struct Client {
     targets: Vec<Url>,
     timeout: Duration,
     give_up_after: Duration,
+    /// For customers who send nothing twice.
+    door: Option<Arc<Door>>,
 }
 
 impl Client {
     pub(crate) fn new(targets: Vec<Url>, timeout: Duration, give_up_after: Duration) -> anyhow::Result<Self> {
         ensure!(!targets.is_empty(), "a client needs at least one target");
-        Ok(Self { http: plain_http(timeout)?, targets, timeout, give_up_after })
+        Ok(Self { http: plain_http(timeout)?, targets, timeout, give_up_after, door: None })
+    }
+
+    /// The same through a door: each attempt goes where it says, and is the only one of its call.
+    pub(crate) fn behind(self, door: Arc<Door>) -> Self {
+        Self { door: Some(door), ..self }
     }
 
     pub(crate) fn targets(&self) -> &[Url] {
@@ -207,7 +217,8 @@ impl Caller {
     /// checker knows that it was sent.
     async fn attempt(&self, call: &Call, timeout: Duration) -> Attempt {
         let entry = self.recorder.as_ref().map(|recorder| (recorder, recorder.begin(call)));
-        let result = self.client.once(&self.client.targets[self.target], call, timeout).await;
+        let target = self.client.door.as_ref().map_or(self.target, |door| door.pick());
+        let result = self.client.once(&self.client.targets[target], call, timeout).await;
         if let Some((recorder, index)) = entry {
             recorder.end(index, &result);
         }
@@ -256,7 +267,8 @@ impl Caller {
             }
             last = error.clone().unwrap_or_else(|| "409 still in flight".to_owned());
             let pause = self.pause(number, pause);
-            let give_up = started.elapsed() + pause >= self.client.give_up_after;
+            let is_only = self.client.door.is_some() && error.is_some();
+            let give_up = is_only || started.elapsed() + pause >= self.client.give_up_after;
             self.stats.with(|tally| {
                 if let Some(kind) = &error {
                     tally.error(call.step, kind);
@@ -271,7 +283,9 @@ impl Caller {
             sleep(pause).await;
             self.target = (self.target + 1) % self.client.targets.len();
         }
-        self.stats.with(|tally| tally.error(call.step, "gave up"));
+        if self.client.door.is_none() {
+            self.stats.with(|tally| tally.error(call.step, "gave up"));
+        }
         Err(GaveUp { last })
     }
 
@@ -327,6 +341,7 @@ pub(crate) fn plain_http(timeout: Duration) -> anyhow::Result<reqwest::Client> {
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .connect_timeout(Duration::from_secs(1))
+        .pool_idle_timeout(IDLE_MAX)
         .timeout(timeout);
     builder.build().context("could not set up the HTTP client")
 }

@@ -11,12 +11,14 @@ mod checkouts;
 mod cli;
 mod client;
 mod cluster;
+mod door;
 mod journey;
 mod measure;
 mod open;
 mod overload;
 mod quick;
 mod report;
+mod rolling;
 mod run;
 mod seams;
 mod sharing;
@@ -57,6 +59,7 @@ async fn main() -> ExitCode {
         cli::Command::Quick(options) => quick::run(options).await,
         cli::Command::Run(options) => run::run(*options).await,
         cli::Command::Chaos(options) => chaos::run(*options).await,
+        cli::Command::Rolling(options) => rolling::run(options).await,
         cli::Command::Yardstick(options) => yardstick::run(options).await,
         cli::Command::Checkouts(options) => checkouts::run(options).await,
         cli::Command::Sharing(options) => sharing::run(options).await,

@@ -20,9 +20,8 @@ const LOOK_EVERY_MS: u64 = 250;
 const AT_ONCE: u32 = 16;
 
 pub(crate) async fn run(app: App) {
-    loop {
-        let pause_ms = LOOK_EVERY_MS + app.node.seams.below(LOOK_EVERY_MS);
-        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+    let pause = || Duration::from_millis(LOOK_EVERY_MS + app.node.seams.below(LOOK_EVERY_MS));
+    while app.node.tasks.pause(pause()).await {
         let driver = Driver(app.node.seams.uuid());
         match app.orders.call(&Due { driver, limit: AT_ONCE }, NoKey).await {
             Ok(due) => {

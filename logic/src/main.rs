@@ -1,5 +1,7 @@
 //! A logic node as a process of its own.
 
+use std::process::ExitCode;
+
 use clap::Parser;
 
 /// Logic node of Trestle: business rules, checkouts, outbox. Holds no data.
@@ -11,6 +13,6 @@ struct Cli {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    logic::run(Cli::parse().options).await
+async fn main() -> ExitCode {
+    runtime::run_to_exit(logic::run(Cli::parse().options)).await
 }

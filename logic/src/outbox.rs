@@ -51,11 +51,11 @@ impl Cleared {
 }
 
 pub(crate) async fn run(app: App) {
-    loop {
+    let pause = || Duration::from_millis(LOOK_EVERY_MS + app.node.seams.below(LOOK_EVERY_MS));
+    while !app.node.tasks.is_draining() {
         let taken = round(&app).await;
-        if taken < AT_ONCE as usize {
-            let pause_ms = LOOK_EVERY_MS + app.node.seams.below(LOOK_EVERY_MS);
-            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        if taken < AT_ONCE as usize && !app.node.tasks.pause(pause()).await {
+            return;
         }
     }
 }

@@ -23,8 +23,7 @@ const ROUND_WITHIN: Duration = Duration::from_secs(45);
 pub(crate) async fn run(app: App, every: Duration) {
     // Spread, so that nodes started together do not all read the ledger at once.
     let mut pause = jitter(&app, every.min(FIRST_WITHIN));
-    loop {
-        tokio::time::sleep(pause).await;
+    while app.node.tasks.pause(pause).await {
         let scope = Scope::new(ROUND_WITHIN, TraceContext::start(&app.node.seams));
         match scope.run(compare(&app)).await {
             Ok(0) => tracing::info!("the provider's ledger and ours agree"),

@@ -25,6 +25,7 @@ Examples:
   trestle --port 9000                 the same on ports 9000 to 9019
   trestle status                      its nodes, from another terminal
   trestle kill logic-1                what a crash does: nothing that a customer sees
+  trestle restart logic-1             what an upgrade does: it drains first, and no request fails
   trestle attention list              what waits for a person
   trestle pause payments-1            a node that hangs; `trestle resume payments-1` wakes it
   trestle cut logic orders            packets vanish between them; `trestle heal` mends every link
@@ -89,6 +90,8 @@ enum Command {
     Pause(NodeOptions),
     /// Lets a paused node go on (SIGCONT).
     Resume(NodeOptions),
+    /// Ends a node in order and starts it again, as an upgrade does (SIGTERM): it drains first, and no request fails.
+    Restart(NodeOptions),
     /// Cuts the links between A and B in both directions: requests and replies vanish in silence.
     #[command(after_help = LINK_EXAMPLES)]
     Cut(LinkOptions),
@@ -213,13 +216,17 @@ impl Cli {
             }
             Command::Node { role } => {
                 let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-                runtime.block_on(role.run())
+                let result = runtime.block_on(role.run());
+                // A thread that blocks, in a system call or a hash, must not hold up an end that was to be at once.
+                runtime.shutdown_background();
+                result
             }
             Command::Health(options) => on_this_thread(health::ask(options)),
             Command::Status(options) => on_this_thread(control::status(&options.data.dir, options.json)),
             Command::Kill(options) => signal(&options, Action::Kill),
             Command::Pause(options) => signal(&options, Action::Pause),
             Command::Resume(options) => signal(&options, Action::Resume),
+            Command::Restart(options) => signal(&options, Action::Restart),
             Command::Cut(options) => inject(options, FaultKind::Cut, None),
             Command::Slow(SlowOptions { link, ms }) => inject(link, FaultKind::Slow, Some(ms)),
             Command::LoseReplies(options) => inject(options, FaultKind::LoseReplies, None),

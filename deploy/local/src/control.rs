@@ -84,6 +84,8 @@ pub(crate) enum Action {
     Kill,
     Pause,
     Resume,
+    /// Drain, end, start again.
+    Restart,
 }
 
 impl Action {
@@ -93,6 +95,7 @@ impl Action {
             Self::Kill => "killed",
             Self::Pause => "paused",
             Self::Resume => "resumed",
+            Self::Restart => "draining and will be started again",
         }
     }
 }

@@ -30,10 +30,10 @@ pub(crate) fn progress(line: &str) {
     }
 }
 
-/// Says why a command failed.
+/// Says why a command failed; the exit code of a node that cut off work is its own.
 pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
     tell(&format!("error: {error:#}"));
-    ExitCode::FAILURE
+    if error.is::<runtime::CutOff>() { ExitCode::from(runtime::EXIT_CUT_OFF) } else { ExitCode::FAILURE }
 }
 
 /// The nodes as a table; sites only if there is more than one.

@@ -17,7 +17,7 @@ use std::{
 };
 
 use contract::Family;
-use runtime::{Secret, Tasks};
+use runtime::{EXIT_CUT_OFF, Secret, Tasks};
 use rustix::process::Signal;
 use tokio::{
     sync::watch,
@@ -160,10 +160,13 @@ impl Cluster {
         while !self.ending.is_cancelled() {
             let first = node.lock().restarts == 0;
             let (end, log_start) = self.run_once(node).await;
+            let id = &node.plan.id;
+            if end.as_ref().is_ok_and(|end| end.code() == Some(EXIT_CUT_OFF.into())) {
+                output::tell(&format!("{id} could not finish all it did in time; its log says how much was cut off"));
+            }
             if self.ending.is_cancelled() {
                 break;
             }
-            let id = &node.plan.id;
             let lines = || child::last_lines(&self.dir.log(id), log_start);
             let gave_up = end.as_ref().is_ok_and(|status| status.code().is_some_and(|code| code != 0)) || end.is_err();
             if first && gave_up && first_start.elapsed() < FIRST_START {
@@ -205,7 +208,7 @@ impl Cluster {
         };
         self.set(node, |now| {
             now.pid = None;
-            if now.state != State::Draining {
+            if !(self.ending.is_cancelled() && now.state == State::Draining) {
                 now.state = State::Restarting;
             }
         });
@@ -233,7 +236,7 @@ impl Cluster {
         answer.is_ok_and(|answer| answer.status().is_success())
     }
 
-    /// Kills, pauses or resumes a node, and waits until that can be seen. The error is for people.
+    /// Kills, pauses, resumes or restarts a node, and waits until that can be seen. The error is for people.
     pub(crate) async fn signal(&self, id: &str, action: Action) -> Result<(), String> {
         let Some(node) = self.nodes.iter().find(|node| node.plan.id == id) else {
             let ids: Vec<_> = self.nodes.iter().map(|node| node.plan.id.as_str()).collect();
@@ -248,6 +251,10 @@ impl Cluster {
                 return Err(format!("{id} is paused already; `trestle resume {id}` lets it go on"));
             }
             Action::Resume if !paused() => return Err(format!("{id} is not paused; it is {}", node.status().state)),
+            Action::Restart if paused() => {
+                return Err(format!("{id} is paused and would not notice; `trestle resume {id}` first"));
+            }
+            Action::Restart => Signal::TERM,
             Action::Kill => Signal::KILL,
             Action::Pause => Signal::STOP,
             Action::Resume => Signal::CONT,
@@ -256,10 +263,15 @@ impl Cluster {
             Action::Kill => node.lock().pid != Some(pid),
             Action::Pause => paused(),
             Action::Resume => !paused(),
+            // How long it drains is its own business.
+            Action::Restart => true,
         };
         if action == Action::Resume && node.lock().state == State::Ready {
             // It must show first that it still is: a node that slept may have to catch up.
             self.set(node, |now| now.state = State::Starting);
+        }
+        if action == Action::Restart {
+            self.set(node, |now| now.state = State::Draining);
         }
         child::send(pid, signal);
         let effect = async {
@@ -300,7 +312,8 @@ impl Cluster {
     fn ask_to_end(&self, node: &Supervised) {
         let Some(pid) = node.lock().pid else { return };
         self.set(node, |now| now.state = State::Draining);
-        child::send(pid, Signal::TERM);
+        // Not SIGTERM, which begins with a delay so that callers go elsewhere: there is no elsewhere.
+        child::send(pid, Signal::INT);
         // A paused node would not notice the first signal.
         child::send(pid, Signal::CONT);
     }

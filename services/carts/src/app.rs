@@ -107,12 +107,18 @@ pub fn ops(app: App) -> Ops<App> {
         .serve(operations::fetch)
 }
 
-/// Runs a carts node until it is told to end. It listens before it copies its peers' carts and is ready after that.
+/// Runs a carts node until it is told to end. It waits for its store, listens before it copies its peers' carts and is ready
+/// after that.
 ///
 /// # Errors
 /// When an option cannot be used or an address cannot be had; the message names the setting.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let node = Node::start("carts", &options.node)?;
+    if let StoreUri::Redis(uri) = &options.store {
+        // Before it listens, or calls would wait in the kernel's queue.
+        let there = RedisMap::<Cart>::until_there(&node, "--store", uri).await;
+        there.map_err(|error| anyhow::anyhow!("--store {uri}: {error}"))?;
+    }
     let listening = node.listen(&options.node).await?;
     let own_address = options.shared.advertise.clone().unwrap_or_else(|| listening.address().to_string());
     let app = App::open(&node, &options, &own_address).await?;

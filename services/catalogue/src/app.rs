@@ -62,7 +62,7 @@ impl App {
         }
     }
 
-    /// Opens the store, puts missing products on the shelf and sets the node ready; or begins to copy the home site's
+    /// Opens the store as soon as it is there, puts missing products on the shelf and sets the node ready; or begins to copy the home site's
     /// shelf, and the node is ready when it has it.
     ///
     /// # Errors
@@ -79,7 +79,8 @@ impl App {
             (None, None) => anyhow::bail!("--store: say where products are kept, or --copy-of whom to copy them from"),
         };
         let products = products(options)?;
-        let store = SqlCatalogue::open(uri).await.map_err(|error| anyhow::anyhow!("--store: {error}"))?;
+        let store = store::when_there("--store", async || SqlCatalogue::open(uri).await).await;
+        let store = store.map_err(|error| anyhow::anyhow!("--store: {error}"))?;
         let added = store.put_missing(&products).await?;
         tracing::info!(added, known = products.len(), "products are on the shelf");
         node.readiness.set_ready();

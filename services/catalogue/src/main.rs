@@ -1,5 +1,7 @@
 //! The catalogue node as a program of its own; `trestle node catalogue` is the same.
 
+use std::process::ExitCode;
+
 use clap::Parser;
 
 /// Serves products, prices, stock and reservations.
@@ -11,6 +13,6 @@ struct Cli {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    catalogue::run(Cli::parse().options).await
+async fn main() -> ExitCode {
+    runtime::run_to_exit(catalogue::run(Cli::parse().options)).await
 }

@@ -91,9 +91,10 @@ pub fn ops(app: App) -> Ops<App> {
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let node = Node::start("orders", &options.node)?;
     let periods = options.periods()?;
-    let store = SqlOrders::open(&options.store).await.map_err(|error| anyhow::anyhow!("--store: {error}"))?;
+    let store = store::when_there("--store", async || SqlOrders::open(&options.store).await).await;
+    let store = store.map_err(|error| anyhow::anyhow!("--store: {error}"))?;
     let orders = Orders::open(store.with_periods(periods)).store();
-    node.tasks.spawn_until_stop(reaper::run(orders.clone(), node.seams.clone()));
+    node.tasks.spawn_until_stop(reaper::run(orders.clone(), node.seams.clone(), node.tasks.clone()));
     node.tasks.spawn_until_stop(gauges::run(orders.clone(), &node.metrics));
     let server = ops(App { orders }).build(&node);
     node.readiness.set_ready();

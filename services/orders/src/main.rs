@@ -1,5 +1,7 @@
 //! An orders node as a process of its own.
 
+use std::process::ExitCode;
+
 use clap::Parser;
 
 /// Orders node of Trestle: checkout operations, orders, outbox, needs-attention queue.
@@ -11,6 +13,6 @@ struct Cli {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    orders::run(Cli::parse().options).await
+async fn main() -> ExitCode {
+    runtime::run_to_exit(orders::run(Cli::parse().options)).await
 }

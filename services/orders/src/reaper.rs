@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use runtime::Seams;
+use runtime::{Seams, Tasks};
 
 use crate::store::OrderStore;
 
@@ -14,10 +14,9 @@ const BATCHES_MAX: u32 = 20;
 /// Time between rounds, and as much again at random, halved: the nodes of a family do not come by together.
 const EVERY_MS: u64 = 60_000;
 
-/// Runs for ever, a round each minute or so.
-pub(crate) async fn run(orders: Arc<dyn OrderStore>, seams: Seams) {
-    loop {
-        tokio::time::sleep(Duration::from_millis(EVERY_MS / 2 + seams.below(EVERY_MS))).await;
+/// A round each minute or so, until the node drains.
+pub(crate) async fn run(orders: Arc<dyn OrderStore>, seams: Seams, tasks: Tasks) {
+    while tasks.pause(Duration::from_millis(EVERY_MS / 2 + seams.below(EVERY_MS))).await {
         round(&*orders).await;
     }
 }
@@ -60,7 +59,7 @@ mod tests {
         let at_once = Periods { result_ms: 0, key_ms: 0, ..Periods::default() };
         let store: Arc<dyn OrderStore> =
             Arc::new(SimulatedOrders::new(seams.clone(), no_faults()).with_periods(at_once));
-        let reaper = run(store.clone(), seams.clone());
+        let reaper = run(store.clone(), seams.clone(), Tasks::new());
         tokio::pin!(reaper);
         let one = |key: &str| Find {
             principal: PrincipalId(uuid::Uuid::from_u128(7)),

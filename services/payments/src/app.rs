@@ -98,13 +98,14 @@ impl App {
         Self { gateway, tasks: node.tasks.clone() }
     }
 
-    /// Opens the store. The provider need not be there yet.
+    /// Opens the store, and waits for it if need be. The provider need not be there yet.
     ///
     /// # Errors
     /// When options are unsafe together or the store cannot be used; the message names the setting.
     pub async fn open(node: &Node, options: &Options) -> anyhow::Result<Self> {
         let limits = options.limits()?;
-        let store = SqlCharges::open(&options.store).await.map_err(|error| anyhow::anyhow!("--store: {error}"))?;
+        let store = store::when_there("--store", async || SqlCharges::open(&options.store).await).await;
+        let store = store.map_err(|error| anyhow::anyhow!("--store: {error}"))?;
         let provider = Arc::new(HttpProvider::new(&options.provider, node.faults.clone())?);
         Ok(Self::new(node, Charges::open(store), provider, limits))
     }

@@ -1,5 +1,7 @@
 //! The payments node as a program of its own; `trestle node payments` is the same.
 
+use std::process::ExitCode;
+
 use clap::Parser;
 
 /// The gateway to the payment provider.
@@ -11,6 +13,6 @@ struct Cli {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    payments::run(Cli::parse().options).await
+async fn main() -> ExitCode {
+    runtime::run_to_exit(payments::run(Cli::parse().options)).await
 }

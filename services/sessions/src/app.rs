@@ -91,15 +91,24 @@ impl App {
         self.sessions.replicated().ok_or_else(none)
     }
 
-    async fn open(node: &Node, options: &Options, own_address: &str) -> anyhow::Result<Self> {
+    /// Waits until its servers are there: before the node listens, or calls would wait in the kernel's queue.
+    async fn open_accounts(node: &Node, options: &Options) -> anyhow::Result<Arc<dyn AccountStore>> {
+        if let StoreUri::Redis(uri) = &options.sessions {
+            let there = RedisMap::<Session>::until_there(node, "--sessions", uri).await;
+            there.map_err(|error| anyhow::anyhow!("--sessions {uri}: {error}"))?;
+        }
+        let Some(uri) = &options.accounts else { return Ok(Arc::new(AccountsElsewhere)) };
+        let accounts = ::store::when_there("--accounts", async || SqlAccounts::open(uri).await).await;
+        Ok(Arc::new(accounts.map_err(|error| anyhow::anyhow!("--accounts {uri}: {error}"))?))
+    }
+
+    async fn open(
+        node: &Node,
+        options: &Options,
+        accounts: Arc<dyn AccountStore>,
+        own_address: &str,
+    ) -> anyhow::Result<Self> {
         let sessions = Self::open_sessions(node, options, own_address).await?;
-        let accounts: Arc<dyn AccountStore> = match &options.accounts {
-            Some(uri) => {
-                let accounts = SqlAccounts::open(uri).await;
-                Arc::new(accounts.map_err(|error| anyhow::anyhow!("--accounts {uri}: {error}"))?)
-            }
-            None => Arc::new(AccountsElsewhere),
-        };
         let lives = Lives { account_ms: options.session_days * DAY_MS, anonymous_ms: options.anonymous_days * DAY_MS };
         Self::new(accounts, sessions, lives, node.seams.clone())
     }
@@ -162,16 +171,17 @@ pub fn ops(app: App) -> Ops<App> {
         .serve(operations::fetch)
 }
 
-/// Runs a sessions node until it is told to end. It listens before it copies its peers' sessions and is ready after
-/// that.
+/// Runs a sessions node until it is told to end. It waits for its stores, listens before it copies its peers' sessions and is
+/// ready after that.
 ///
 /// # Errors
 /// When an option cannot be used or an address cannot be had; the message names the setting.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let node = Node::start("sessions", &options.node)?;
+    let accounts = App::open_accounts(&node, &options).await?;
     let listening = node.listen(&options.node).await?;
     let own_address = options.shared.advertise.clone().unwrap_or_else(|| listening.address().to_string());
-    let app = App::open(&node, &options, &own_address).await?;
+    let app = App::open(&node, &options, accounts, &own_address).await?;
     let server = ops(app).build(&node);
     listening.serve(server.router(), ListenerLimits::INNER).await
 }
@@ -195,11 +205,12 @@ mod tests {
     #[tokio::test]
     async fn stores_that_cannot_serve_are_refused_by_name() {
         let node = Node::assemble("sessions", "1", Seams::system(), Secret::new("0123456789abcdef").unwrap()).unwrap();
-        for (arguments, named) in [
-            (["--accounts", "memory://", "--sessions", "memory://"], "--accounts memory://"),
-            (["--accounts", "sqlite://a.db", "--sessions", "sqlite://s.db"], "--sessions sqlite://s.db"),
-        ] {
-            let error = App::open(&node, &options(&arguments).unwrap(), "127.0.0.1:1").await.unwrap_err().to_string();
+        let accounts = options(&["--accounts", "memory://", "--sessions", "memory://"]).unwrap();
+        let accounts = App::open_accounts(&node, &accounts).await.unwrap_err().to_string();
+        let sessions = options(&["--accounts", "sqlite://a.db", "--sessions", "sqlite://s.db"]).unwrap();
+        let sessions = App::open(&node, &sessions, Arc::new(AccountsElsewhere), "127.0.0.1:1").await;
+        let sessions = sessions.unwrap_err().to_string();
+        for (error, named) in [(accounts, "--accounts memory://"), (sessions, "--sessions sqlite://s.db")] {
             assert!(error.contains(named) && error.contains("use "), "{error}");
         }
     }

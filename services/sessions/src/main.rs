@@ -1,5 +1,7 @@
 //! A sessions node as a process of its own.
 
+use std::process::ExitCode;
+
 use clap::Parser;
 
 #[derive(Parser)]
@@ -10,6 +12,6 @@ struct Cli {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    sessions::run(Cli::parse().options).await
+async fn main() -> ExitCode {
+    runtime::run_to_exit(sessions::run(Cli::parse().options)).await
 }

@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
+use serde_json::Result;
+
 use crate::{Family, Operation, Strategy, carts, catalogue, orders, payments, sessions, shop};
 
 /// What is known about an operation without its types.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct OperationInfo {
     /// Its name.
     pub name: &'static str,
@@ -15,10 +17,29 @@ pub struct OperationInfo {
     pub strategy: &'static str,
     /// What it does and why this strategy is the weakest that is right.
     pub why: &'static str,
+    /// The body of its example.
+    pub example: fn() -> Result<Vec<u8>>,
+    /// Reads a body as its request and writes it again: what a node of this version makes of another's (DR-8).
+    pub reread: fn(&[u8]) -> Result<Vec<u8>>,
+}
+
+fn example<O: Operation>() -> Result<Vec<u8>> {
+    serde_json::to_vec(&O::example())
+}
+
+fn reread<O: Operation>(body: &[u8]) -> Result<Vec<u8>> {
+    serde_json::to_vec(&serde_json::from_slice::<O>(body)?)
 }
 
 const fn info<O: Operation>() -> OperationInfo {
-    OperationInfo { name: O::NAME, family: O::FAMILY, strategy: <O::Retry as Strategy>::LABEL, why: O::WHY }
+    OperationInfo {
+        name: O::NAME,
+        family: O::FAMILY,
+        strategy: <O::Retry as Strategy>::LABEL,
+        why: O::WHY,
+        example: example::<O>,
+        reread: reread::<O>,
+    }
 }
 
 /// Every operation between tiers, by family.

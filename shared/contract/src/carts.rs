@@ -14,7 +14,6 @@ pub const SHARING: Sharing = Sharing::Something(3);
 
 /// What is in a cart, and under which dots: what a checkout freezes and a change names as observed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct CartContents {
     /// How many checkouts the cart has been through.
     pub epoch: u64,
@@ -24,7 +23,6 @@ pub struct CartContents {
 
 /// One product in a cart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct CartLine {
     /// Which product.
     pub sku: Sku,
@@ -56,7 +54,6 @@ pub enum CartRefusal {
 
 /// Shows a cart; one that nobody wrote to is empty.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct View {
     /// Which cart.
     pub cart: CartId,
@@ -77,7 +74,6 @@ impl Operation for View {
 
 /// Adds pieces of a product.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Add {
     /// Which cart.
     pub cart: CartId,
@@ -104,7 +100,6 @@ impl Operation for Add {
 
 /// Replaces what the customer saw of a product by an exact quantity.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Set {
     /// Which cart.
     pub cart: CartId,
@@ -134,7 +129,6 @@ impl Operation for Set {
 
 /// Removes what the customer saw of a product.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Remove {
     /// Which cart.
     pub cart: CartId,
@@ -162,7 +156,6 @@ impl Operation for Remove {
 
 /// Ends an epoch after a checkout: exactly the bought operations go, every other line stays.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Clear {
     /// Which cart.
     pub cart: CartId,
@@ -187,7 +180,6 @@ impl Operation for Clear {
 
 /// Takes a guest's cart over into an account's cart at login.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Adopt {
     /// The account's cart.
     pub cart: CartId,
@@ -210,7 +202,6 @@ impl Operation for Adopt {
 
 /// Replication inside the family: merge these carts into yours.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Merge {
     /// At most [`MERGE_MAX`] carts.
     pub entries: Vec<(CartId, Cart)>,
@@ -234,7 +225,6 @@ impl Operation for Merge {
 
 /// Replication inside the family: a page of your carts that the asker is to hold.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Page {
     /// Who asks.
     pub asker: Asker,
@@ -260,7 +250,6 @@ impl Operation for Page {
 
 /// Replication inside the family: digests of the carts that you and the asker both are to hold.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Digest {
     /// Who asks.
     pub asker: Asker,
@@ -283,7 +272,6 @@ impl Operation for Digest {
 
 /// Replication inside the family: your copy of one cart, for a node that is asked for it and does not hold it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Fetch {
     /// Who asks.
     pub asker: Asker,

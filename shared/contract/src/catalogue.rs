@@ -6,7 +6,6 @@ use crate::{AtLeastOnce, AtMostOnce, ExactlyOnce, Family, Money, Operation, Oper
 
 /// A product on sale.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Product {
     /// Its stable name.
     pub sku: Sku,
@@ -26,7 +25,6 @@ pub struct Product {
 
 /// One page of products.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ProductPage {
     /// The products, in the shop's order.
     pub items: Vec<Product>,
@@ -36,7 +34,6 @@ pub struct ProductPage {
 
 /// Lists products.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct List {
     /// Words that title or creator must contain; empty for all.
     pub query: String,
@@ -71,7 +68,6 @@ impl Operation for List {
 
 /// The categories and how many products each has.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Categories {}
 
 impl Operation for Categories {
@@ -89,7 +85,6 @@ impl Operation for Categories {
 
 /// Reads some products at once; unknown ones are left out of the answer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Products {
     /// At most [`PRODUCTS_MAX`].
     pub skus: Vec<Sku>,
@@ -113,7 +108,6 @@ impl Operation for Products {
 
 /// Pieces of one product.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Pieces {
     /// Which product.
     pub sku: Sku,
@@ -123,7 +117,6 @@ pub struct Pieces {
 
 /// Takes pieces out of stock for one checkout: all of them or none.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Reserve {
     /// The checkout; also the request id.
     pub operation: OperationId,
@@ -163,7 +156,6 @@ impl Operation for Reserve {
 
 /// Puts the reserved pieces of a refused checkout back, and keeps a later reservation out.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Release {
     /// The checkout.
     pub operation: OperationId,
@@ -194,7 +186,6 @@ impl Operation for Release {
 
 /// Turns the reserved pieces of completed checkouts into sold ones: of many at once, since under load many wait.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Settle {
     /// The checkouts, at most [`SETTLE_MAX`]. One that cannot be settled holds up no other.
     pub operations: Vec<OperationId>,
@@ -219,7 +210,6 @@ impl Operation for Settle {
 
 /// Counts a look at a product's page.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Viewed {
     /// Which product.
     pub sku: Sku,

@@ -10,6 +10,11 @@ use crate::{Family, Strategy};
 /// is lost; nothing about it is written a second time anywhere.
 ///
 /// Neither request, reply nor refusal may contain a map with random iteration order: fingerprints need one spelling.
+///
+/// Versions N and N+1 speak to each other during an upgrade (DR-8), so what a reader does not know it skips, and what is new
+/// has a default and is left out while it has it. What an older callee must not skip, such as a further condition, makes an
+/// operation of another name. Kept values (carts, sessions), which are read, joined and written back, are strict instead: a
+/// skipped field would be lost. `tests/wire.rs` holds today's types to what was recorded.
 pub trait Operation: Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Route (`POST /op/<NAME>`), span, metric label and anchor in the documents: `<who>.<verb>`.
     const NAME: &'static str;

@@ -49,7 +49,6 @@ pub enum OrderState {
 
 /// One line of an order, frozen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct OrderLine {
     /// Which product.
     pub sku: Sku,
@@ -84,7 +83,6 @@ pub struct Address {
 
 /// An order as its owner sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Order {
     /// Also the operation's id.
     pub id: OperationId,
@@ -102,7 +100,6 @@ pub struct Order {
 
 /// What a checkout fixed before anything happened; every later step works from this alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Snapshot {
     /// What is bought, at which prices.
     pub lines: Vec<OrderLine>,
@@ -151,7 +148,6 @@ pub enum Answer {
 
 /// A checkout that is not over, with all a driver needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct OpenCheckout {
     /// Its id.
     pub operation: OperationId,

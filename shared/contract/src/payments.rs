@@ -29,7 +29,6 @@ impl std::fmt::Debug for PaymentToken {
 /// Charges a checkout. The provider is given the operation's id as its key and as the permanent reference, on every
 /// attempt and from every node (CO-4).
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Charge {
     /// The checkout; also the request id, the provider's key and the merchant reference.
     pub operation: OperationId,

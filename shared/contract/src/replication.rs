@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 /// Who asks, and among whom it believes to be: who belongs to what is a function of the members alone, so an answer makes
 /// sense only between nodes that know the same ones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Asker {
     /// The asker's address, as it stands in the list of members.
     pub member: String,
@@ -15,7 +14,6 @@ pub struct Asker {
 
 /// The asked node knows other members; ask again when both know the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct OtherView {
     /// Its view.
     pub view: u64,

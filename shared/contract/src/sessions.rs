@@ -27,7 +27,6 @@ impl std::fmt::Debug for Password {
 
 /// Makes an account. A repeat with the same request id answers with the account it made.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Register {
     /// Names this registration.
     pub request: RequestId,
@@ -73,7 +72,6 @@ impl Operation for Register {
 
 /// Opens a session for an account.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Login {
     /// The new session: the hash of a token that the edge has just minted.
     pub session: SessionId,
@@ -122,7 +120,6 @@ impl Operation for Login {
 
 /// Opens an anonymous session.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Open {
     /// The new session: the hash of a token that the edge has just minted.
     pub session: SessionId,
@@ -145,7 +142,6 @@ impl Operation for Open {
 
 /// Makes a session that the home site has opened known in this one at once, instead of when the sites next exchange theirs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Admit {
     /// The session.
     pub session: SessionId,
@@ -171,7 +167,6 @@ impl Operation for Admit {
 
 /// Who is this?
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Lookup {
     /// The session.
     pub session: SessionId,
@@ -200,7 +195,6 @@ impl Operation for Lookup {
 
 /// Logs out everywhere this token is known.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Revoke {
     /// The session.
     pub session: SessionId,
@@ -221,7 +215,6 @@ impl Operation for Revoke {
 
 /// Replication inside the family: merge these sessions into yours.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Merge {
     /// At most [`crate::sessions::MERGE_MAX`] sessions.
     pub entries: Vec<(SessionId, Session)>,
@@ -245,7 +238,6 @@ impl Operation for Merge {
 
 /// Replication inside the family: a page of your sessions that the asker is to hold.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Page {
     /// Who asks.
     pub asker: Asker,
@@ -271,7 +263,6 @@ impl Operation for Page {
 
 /// Replication inside the family: digests of the sessions that you and the asker both are to hold.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Digest {
     /// Who asks.
     pub asker: Asker,
@@ -294,7 +285,6 @@ impl Operation for Digest {
 
 /// Replication inside the family: your copy of one session, for a node that is asked for it and does not hold it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Fetch {
     /// Who asks.
     pub asker: Asker,

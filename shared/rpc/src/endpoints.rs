@@ -26,6 +26,11 @@ use crate::{Discovery, Transport};
 const PROBE_EVERY: Duration = Duration::from_millis(250);
 /// A node that answers no sooner is not ready; it may be paused.
 pub(crate) const PROBE_TIMEOUT: Duration = Duration::from_millis(500);
+/// By then every caller knows that a node drains: two rounds of probes, in each of which some other node is silent (DR-2).
+/// Callers do not tell each other. A node that still takes work for this long loses no call.
+pub const DRAIN_SEEN_WITHIN: Duration = Duration::from_millis(1_500);
+const _: () = assert!(DRAIN_SEEN_WITHIN.as_millis() >= 2 * (PROBE_EVERY.as_millis() + PROBE_TIMEOUT.as_millis()));
+const _: () = assert!(Duration::from_secs(runtime::DRAIN_DELAY_S).as_millis() > DRAIN_SEEN_WITHIN.as_millis());
 
 /// One node.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ mod wire;
 pub use budget::RetryBudget;
 pub use client::{Client, ClientOptions};
 pub use discovery::{Discovery, DiscoveryError};
-pub use endpoints::Endpoint;
+pub use endpoints::{DRAIN_SEEN_WITHIN, Endpoint};
 pub use scope::{Scope, TraceContext};
 pub use server::{OpServer, Ops};
 pub use transport::{HttpTransport, InProcess, Transport, TransportError, http_client};

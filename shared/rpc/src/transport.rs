@@ -17,7 +17,7 @@ use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
-use runtime::{Faults, Node};
+use runtime::{Faults, ListenerLimits, Node};
 
 use crate::{
     OpServer,
@@ -28,6 +28,10 @@ use crate::{
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long an idle connection is kept. Shorter than the listener's 60 s, or a request could meet a closing one (DR-3).
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+// Also when the listener is nearly full and impatient. Longer than a drain's delay it may be: a caller that has heard of the
+// drain uses none of its connections to that node any more.
+const _: () = assert!(IDLE_TIMEOUT.as_millis() < ListenerLimits::INNER.header_timeout.as_millis());
+const _: () = assert!(IDLE_TIMEOUT.as_millis() < ListenerLimits::INNER.header_timeout_full.as_millis());
 /// Most idle connections to one node.
 const IDLE_MAX: usize = 64;
 

@@ -97,3 +97,45 @@ pub(crate) fn routes(readiness: Readiness, metrics: Metrics, info: BuildInfo) ->
         .route("/metrics", get(move || async move { metrics.page() }))
         .route("/info", get(move || async move { Json(info) }))
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{
+        body::{Body, to_bytes},
+        http::Request,
+    };
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::{Node, Seams, Secret};
+
+    /// DR-6: or a store that is down, or an end that takes its time, would make the engine kill every node.
+    #[tokio::test]
+    async fn a_node_is_alive_whatever_it_waits_for() {
+        let secret = Secret::new("0123456789abcdef").unwrap();
+        let node = Node::assemble("orders", "1", Seams::system(), secret).unwrap();
+        let ask = async |path: &str| {
+            let info = BuildInfo {
+                family: String::new(),
+                id: String::new(),
+                version: "",
+                commit: None,
+                built_at: None,
+                pid: 0,
+                started_at: String::new(),
+            };
+            let routes = routes(node.readiness.clone(), node.metrics.clone(), info);
+            let answer = routes.oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+            let status = answer.status().as_u16();
+            (status, String::from_utf8(to_bytes(answer.into_body(), 100).await.unwrap().to_vec()).unwrap())
+        };
+        let said = |status, text: &str| (status, text.to_owned());
+        assert_eq!((ask("/health/live").await, ask("/health/ready").await), (said(200, "live"), said(503, "starting")));
+        node.readiness.set_ready();
+        assert_eq!((ask("/health/live").await, ask("/health/ready").await), (said(200, "live"), said(200, "ready")));
+        node.readiness.set_draining();
+        assert_eq!((ask("/health/live").await, ask("/health/ready").await), (said(200, "live"), said(503, "draining")));
+        node.readiness.set_ready();
+        assert_eq!(ask("/health/ready").await, said(503, "draining"), "there is no way back");
+    }
+}

@@ -58,14 +58,25 @@ impl ListenerLimits {
 /// # Errors
 /// When the address cannot be had; the message names the setting and what to do.
 pub async fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            anyhow::anyhow!(
-                "{setting} {address}: the port is taken; end the process that uses it or choose another port"
-            )
-        }
+    TcpListener::bind(address).await.map_err(|error| not_bound(setting, address, &error))
+}
+
+/// The same without waiting, for an address that needs no look-up.
+pub(crate) fn bind_now(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let bound = std::net::TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener)
+    });
+    bound.map_err(|error| not_bound(setting, address, &error))
+}
+
+fn not_bound(setting: &str, address: SocketAddr, error: &std::io::Error) -> anyhow::Error {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => anyhow::anyhow!(
+            "{setting} {address}: the port is taken; end the process that uses it or choose another port"
+        ),
         _ => anyhow::anyhow!("{setting} {address}: cannot listen there: {error}"),
-    })
+    }
 }
 
 /// What listens to requests: a finished router, or what wraps one.
@@ -118,9 +129,10 @@ async fn connection(
 ) {
     let _ = stream.set_nodelay(true);
     let patience = opened.patience(limits.header_timeout, limits.header_timeout_full);
-    let seen = opened.clone();
+    let (seen, node) = (opened.clone(), tasks.clone());
     let service = service.map_response(move |mut response: Response<Body>| {
-        if seen.is_hot() {
+        // Of a node that drains, so that kept connections are empty before it closes them (DR-1).
+        if node.is_draining() || seen.is_hot() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response

@@ -1,6 +1,6 @@
 //! One node: its options, and what it is made of while it runs.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf};
 
 use axum::http::{HeaderMap, header::AUTHORIZATION};
 use clap::Args;
@@ -9,8 +9,8 @@ use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
 
 use crate::{
-    Answers, BuildInfo, Connections, Demand, DemandRules, FaultRules, Faults, ListenerLimits, LogFormat, Metrics,
-    Readiness, Seams, Tasks, bind, demand, faults, health, init_logs, limits, serve,
+    Answers, BuildInfo, Connections, Demand, DemandRules, DrainOptions, FaultRules, Faults, ListenerLimits, LogFormat,
+    Metrics, Readiness, Seams, Tasks, bind, bind_now, demand, drain, faults, health, init_logs, limits, serve,
 };
 
 /// The shared secret of a cluster: nodes take calls only from bearers of it.
@@ -84,9 +84,9 @@ pub struct NodeOptions {
     /// How log lines look.
     #[arg(long, env = "TRESTLE_LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
-    /// How long requests in flight may take to finish after SIGTERM, in seconds.
-    #[arg(long, env = "TRESTLE_DRAIN_S", default_value_t = 4, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=600))]
-    pub drain_s: u64,
+    /// How long it takes to end.
+    #[command(flatten)]
+    pub drain: DrainOptions,
     /// Faults on the links to other nodes from the first call on, in the form of GET /faults on the operations listener.
     /// `trestle up` sets it for a node that it starts again after `trestle cut`, `slow` or `lose-replies`.
     #[arg(long, env = "TRESTLE_FAULTS", value_name = "JSON")]
@@ -133,7 +133,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts logging and meters.
+    /// Starts logging, meters and the operations listener, which says from now on that the node is alive and not ready.
     ///
     /// # Errors
     /// When the secret cannot be read or an option cannot be used; the message names the setting.
@@ -153,7 +153,24 @@ impl Node {
         if let Some(demand) = options.demand.clone() {
             node.demand.set(demand)?;
         }
+        node.operate(options)?;
         Ok(node)
+    }
+
+    /// Serves the operations listener for as long as the process lives: also while a store is waited for, and while the
+    /// node drains.
+    fn operate(&self, options: &NodeOptions) -> anyhow::Result<()> {
+        let listener = bind_now("--ops-listen", options.ops_listen)?;
+        tracing::info!(family = self.family, node = self.id, ops_address = %listener.local_addr()?, "node starts");
+        let ops = health::routes(self.readiness.clone(), self.metrics.clone(), self.build_info())
+            .merge(faults::routes(self.faults.clone(), self.secret.clone()))
+            .merge(limits::routes(self.limits.clone(), self.secret.clone()))
+            .merge(demand::routes(self.demand.clone(), self.secret.clone()));
+        // Tasks of its own, which nobody stops or waits for; and connections of its own, and no admission: who looks after
+        // a full node must get in.
+        let tasks = Tasks::new();
+        drop(tasks.spawn(serve(listener, ops, ListenerLimits::INNER, tasks.clone(), Connections::default())));
+        Ok(())
     }
 
     /// A node without process-wide state, for tests that run several in one process.
@@ -166,12 +183,14 @@ impl Node {
         let (limits, pressure, lag) = (Limits::default(), Pressure::default(), Lag::new(&metrics.meter()));
         let tier = if family == "frontend" { Tier::Edge } else { Tier::Inner };
         let admission = Admission::new(tier, limits.clone(), pressure.clone(), lag.clone(), &metrics.meter());
+        let tasks = Tasks::new();
+        drain::observe(&tasks, &metrics);
         Ok(Self {
             family,
             id: id.to_owned(),
             metrics,
             seams,
-            tasks: Tasks::new(),
+            tasks,
             readiness: Readiness::starting(),
             secret,
             faults,
@@ -183,11 +202,10 @@ impl Node {
         })
     }
 
-    /// Serves `service` and the operations listener until SIGTERM or Ctrl-C, then drains. The caller sets the node ready
-    /// when it is.
+    /// Serves `service` until SIGTERM or Ctrl-C, then drains. The caller sets the node ready when it is.
     ///
     /// # Errors
-    /// When an address cannot be had.
+    /// When an address cannot be had, or work was cut off at the end ([`crate::CutOff`]).
     pub async fn run(self, options: &NodeOptions, service: impl Answers, limits: ListenerLimits) -> anyhow::Result<()> {
         self.listen(options).await?.serve(service, limits).await
     }
@@ -200,17 +218,9 @@ impl Node {
     /// When an address cannot be had.
     pub async fn listen(&self, options: &NodeOptions) -> anyhow::Result<Listening> {
         let listener = bind("--listen", options.listen).await?;
-        let ops_listener = bind("--ops-listen", options.ops_listen).await?;
-        let (address, ops_address) = (listener.local_addr()?, ops_listener.local_addr()?);
-        tracing::info!(family = self.family, node = self.id, %address, %ops_address, options = ?options, "node started");
-        Ok(Listening { node: self.clone(), address, listener, ops_listener, drain_s: options.drain_s })
-    }
-
-    async fn drain(&self, at_most: Duration) {
-        self.readiness.set_draining();
-        self.tasks.stop();
-        let cut_off = self.tasks.join(at_most).await;
-        tracing::info!(family = self.family, node = self.id, cut_off, "node ended");
+        let address = listener.local_addr()?;
+        tracing::info!(family = self.family, node = self.id, %address, options = ?options, "node started");
+        Ok(Listening { node: self.clone(), address, listener, drain: options.drain })
     }
 
     fn build_info(&self) -> BuildInfo {
@@ -232,8 +242,7 @@ pub struct Listening {
     node: Node,
     address: SocketAddr,
     listener: TcpListener,
-    ops_listener: TcpListener,
-    drain_s: u64,
+    drain: DrainOptions,
 }
 
 impl Listening {
@@ -246,30 +255,12 @@ impl Listening {
     /// The second half of [`Node::run`].
     ///
     /// # Errors
-    /// When signals cannot be waited for.
+    /// When signals cannot be waited for, or work was cut off at the end ([`crate::CutOff`]).
     pub async fn serve(self, service: impl Answers, limits: ListenerLimits) -> anyhow::Result<()> {
-        let Self { node, listener, ops_listener, drain_s, .. } = self;
-        let ops = health::routes(node.readiness.clone(), node.metrics.clone(), node.build_info())
-            .merge(faults::routes(node.faults.clone(), node.secret.clone()))
-            .merge(limits::routes(node.limits.clone(), node.secret.clone()))
-            .merge(demand::routes(node.demand.clone(), node.secret.clone()));
-        // The operations listener has connections of its own, and no admission: who looks after a full node must get in.
-        let ops = serve(ops_listener, ops, ListenerLimits::INNER, node.tasks.clone(), Connections::default());
-        drop(node.tasks.spawn(ops));
+        let Self { node, listener, drain, .. } = self;
         let connections = Connections::new(&node.limits, &node.metrics);
         drop(node.tasks.spawn(serve(listener, service, limits, node.tasks.clone(), connections)));
         node.tasks.spawn_until_stop(node.lag.clone().watch());
-        shutdown_signal().await?;
-        node.drain(Duration::from_secs(drain_s)).await;
-        Ok(())
+        drain::at_signal(&node, drain).await
     }
-}
-
-async fn shutdown_signal() -> anyhow::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        interrupt = tokio::signal::ctrl_c() => interrupt?,
-    }
-    Ok(())
 }

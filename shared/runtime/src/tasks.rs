@@ -6,10 +6,12 @@ use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
-/// All tasks of one node, and the sign for them to end. Clones share both.
+/// All tasks of one node, and the two signs for them to end: first nothing of one's own is begun any more (draining), then
+/// everything ends. Clones share all of it.
 #[derive(Clone, Debug, Default)]
 pub struct Tasks {
     tracker: TaskTracker,
+    drain: CancellationToken,
     stop: CancellationToken,
 }
 
@@ -39,6 +41,27 @@ impl Tasks {
         }));
     }
 
+    /// The pause between two rounds of what a node does unasked; false when there shall be no further round, because the
+    /// node drains (DR-1). A round that has begun goes on: what it claimed would wait for its lease to lapse otherwise.
+    pub async fn pause(&self, pause: Duration) -> bool {
+        tokio::select! {
+            biased;
+            () = self.drain.cancelled() => false,
+            () = tokio::time::sleep(pause) => true,
+        }
+    }
+
+    /// Tells background work to begin nothing new; everything else goes on.
+    pub fn drain(&self) {
+        self.drain.cancel();
+    }
+
+    /// Whether the node has been told that it will end.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.drain.is_cancelled()
+    }
+
     /// Resolves when the node is told to end.
     pub async fn stopping(&self) {
         self.stop.cancelled().await;
@@ -46,7 +69,14 @@ impl Tasks {
 
     /// Tells every task to end.
     pub fn stop(&self) {
+        self.drain.cancel();
         self.stop.cancel();
+    }
+
+    /// How many tasks have been told to end and still run.
+    #[must_use]
+    pub fn unfinished(&self) -> usize {
+        if self.stop.is_cancelled() { self.tracker.len() } else { 0 }
     }
 
     /// Waits for all tasks, at most this long; returns how many were still running.

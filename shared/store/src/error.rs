@@ -14,6 +14,9 @@ pub enum StoreError {
     /// The commit was sent and no answer came: the change may be there (E13).
     #[error("store: the commit's outcome is unknown: {0}")]
     Unknown(String),
+    /// Nothing was changed: nobody answers there, or not yet. Only said when a store is opened; see [`crate::when_there`].
+    #[error("store: {0}")]
+    Absent(String),
     /// A row cannot be understood, for example one that a newer version wrote.
     #[error("store: {0}")]
     Corrupt(String),
@@ -60,6 +63,22 @@ fn proof(code: &str) -> Proof {
     }
 }
 
+impl StoreError {
+    /// For a failure to connect: whether waiting may help. `what` names the store, without its password.
+    pub(crate) fn at_open(what: &impl std::fmt::Display, error: &sqlx::Error) -> Self {
+        let may_pass = match error {
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,
+            // Starting, ending, crashed; too many connections; the connection broke; a table that another node makes now.
+            sqlx::Error::Database(answer) => answer.code().is_some_and(|code| {
+                ["57P01", "57P02", "57P03", "53300"].contains(&code.as_ref()) || code.starts_with("08")
+            }),
+            _ => false,
+        };
+        let text = format!("{what}: {error}");
+        if may_pass { Self::Absent(text) } else { Self::NotExecuted(text) }
+    }
+}
+
 /// Any failure before COMMIT: the transaction is rolled back, so nothing happened.
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
@@ -80,7 +99,9 @@ impl From<serde_json::Error> for StoreError {
 impl<R> From<StoreError> for CallError<R> {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::NotExecuted(_) | StoreError::Conflict(_) => Self::NotExecuted(error.to_string()),
+            StoreError::NotExecuted(_) | StoreError::Conflict(_) | StoreError::Absent(_) => {
+                Self::NotExecuted(error.to_string())
+            }
             StoreError::Unknown(_) | StoreError::Corrupt(_) => Self::Unknown(error.to_string()),
         }
     }

@@ -5,6 +5,7 @@
 mod database;
 mod error;
 pub mod ledger;
+mod patience;
 mod postgres;
 pub mod redis;
 pub mod replicated;
@@ -17,6 +18,7 @@ mod uri;
 pub use self::redis::{RedisMap, RedisUri};
 pub use database::{Database, Link, Migrations, Record};
 pub use error::StoreError;
+pub use patience::when_there;
 pub use postgres::PostgresServer;
 pub use replicated::Replicated;
 pub use sql::{Sql, Value, sql};

@@ -38,7 +38,7 @@ const LIMITS: [(&str, &str); 3] = [
 
 /// Connects, makes the family's schema if need be and brings its tables up to date.
 pub(crate) async fn open(uri: &PostgresUri, schema: &str, migrations: &Migrator) -> Result<PostgresServer, StoreError> {
-    let failed = |error: sqlx::Error| StoreError::NotExecuted(format!("{uri}: {error}"));
+    let failed = |error: sqlx::Error| StoreError::at_open(uri, &error);
     let options = PgConnectOptions::from_str(uri.with_password()).map_err(failed)?;
     let options = options.application_name(&format!("trestle {schema}")).options([("search_path", schema)]);
     let options = options.options(LIMITS);
@@ -59,7 +59,10 @@ pub(crate) async fn open(uri: &PostgresUri, schema: &str, migrations: &Migrator)
         .map_err(failed)?;
     make_schema(&pool, schema).await.map_err(failed)?;
     // Nodes of a family start together; the migrator takes a lock in the database.
-    migrations.run(&pool).await.map_err(|error| StoreError::NotExecuted(format!("{uri}: {error}")))?;
+    migrations.run(&pool).await.map_err(|error| match error {
+        sqlx::migrate::MigrateError::Execute(error) => failed(error),
+        error => StoreError::NotExecuted(format!("{uri}: {error}")),
+    })?;
     Ok(PostgresServer::new(pool))
 }
 

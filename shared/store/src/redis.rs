@@ -76,6 +76,16 @@ impl<V: Kept> RedisMap<V> {
         Ok(Self { calls: Arc::new(calls), values: PhantomData })
     }
 
+    /// Waits until the Redis is there. For a node that listens before it opens its store: a call must not wait in the
+    /// kernel's queue until then.
+    ///
+    /// # Errors
+    /// Those of [`crate::when_there`].
+    pub async fn until_there(node: &Node, setting: &str, uri: &RedisUri) -> Result<(), StoreError> {
+        let calls = Calls::new(node, uri.clone());
+        crate::when_there(setting, async || calls.open().await).await
+    }
+
     /// Sets the node ready, and keeps looking for the masters until the node stops.
     pub fn start(&self, node: &Node) {
         node.readiness.set_ready();

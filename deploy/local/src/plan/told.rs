@@ -1,6 +1,6 @@
 //! What one node is told: the arguments that say where it listens, what it keeps and where the others are.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use contract::Family;
 
@@ -9,6 +9,14 @@ use crate::{shared::Shared, sites::Sites};
 
 /// Most frontends that the provider is told of; it asks the next one when one does not answer.
 const WEBHOOKS_MAX: usize = 8;
+
+/// How long a node that is restarted goes on taking work. Shorter than elsewhere: its only callers are nodes, which probe four
+/// times a second, and there is no balancer. When the whole shop ends there is no delay (`supervisor::drain`).
+const DRAIN_DELAY: Duration = Duration::from_secs(2);
+const _: () = assert!(DRAIN_DELAY.as_millis() > rpc::DRAIN_SEEN_WITHIN.as_millis());
+/// How long its requests in flight may take then: more than any request. At the end of the whole shop the supervisor's own
+/// bound is shorter.
+const DRAIN: Duration = Duration::from_secs(10);
 
 type Options = Vec<(&'static str, String)>;
 
@@ -31,7 +39,8 @@ impl Told<'_> {
                 ("--ops-listen", node.ops_address.clone()),
                 ("--secret-file", display(&self.dir.secret())),
                 ("--log-format", "json".to_owned()),
-                ("--drain-s", drain_s(node.family).to_string()),
+                ("--drain-delay-s", DRAIN_DELAY.as_secs().to_string()),
+                ("--drain-s", DRAIN.as_secs().to_string()),
             ]);
         }
         options.extend(match node.family {
@@ -136,16 +145,6 @@ impl Told<'_> {
 
     fn path(&self, name: &str) -> String {
         display(&self.dir.file(name))
-    }
-}
-
-/// Requests in flight may finish for this long. The tiers are told one after the other (`supervisor::drain`), so the
-/// ones told later get less: all of them fit into the 5 s that Ctrl-C may take.
-const fn drain_s(family: Family) -> u64 {
-    match family {
-        Family::Frontend => 4,
-        Family::Logic => 3,
-        _ => 2,
     }
 }
 

@@ -29,7 +29,6 @@ pub enum AttentionKind {
 
 /// One thing that waits for a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct AttentionItem {
     /// What to name when acting on it.
     pub id: Uuid,
@@ -49,7 +48,6 @@ pub struct AttentionItem {
 
 /// Lists the queue, oldest first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Attention {
     /// 1 to 100.
     pub limit: u32,
@@ -70,7 +68,6 @@ impl Operation for Attention {
 
 /// One try that came to nothing definite.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct AttemptRecord {
     /// Unix milliseconds by the database's clock.
     pub at_ms: i64,
@@ -80,7 +77,6 @@ pub struct AttemptRecord {
 
 /// What a person did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ActionRecord {
     /// Unix milliseconds by the database's clock.
     pub at_ms: i64,
@@ -94,7 +90,6 @@ pub struct ActionRecord {
 
 /// All that is on record about an item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct AttentionDetail {
     /// The item; of a checkout also when it waits for nobody (any more).
     pub item: AttentionItem,
@@ -112,7 +107,6 @@ pub struct AttentionDetail {
 
 /// Shows one item, or any checkout by its id.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Inspect {
     /// The item's or the checkout's id.
     pub id: Uuid,
@@ -163,7 +157,6 @@ pub enum Action {
 /// Records what a person decided, with its effect, in one transaction. What must happen at the other owners first (closing
 /// the charge, paying back) the logic family has done.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Resolve {
     /// Which item.
     pub id: Uuid,
@@ -205,7 +198,6 @@ impl Operation for Resolve {
 
 /// Puts a difference between the provider's ledger and ours into the queue.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Flag {
     /// A function of what differs, so that finding it again adds nothing, also after a person closed it.
     pub id: Uuid,

@@ -41,7 +41,6 @@ pub enum KeyReused {
 
 /// Looks a key up, before cart or prices are read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Find {
     /// Whose key.
     pub principal: PrincipalId,
@@ -74,7 +73,6 @@ impl Operation for Find {
 /// identifies the request here, since two logic nodes may propose different snapshots for one public request; the field
 /// `fingerprint` is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Open {
     /// Whose key; the key itself is the request id.
     pub principal: PrincipalId,

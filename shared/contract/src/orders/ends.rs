@@ -7,7 +7,6 @@ use crate::{ExactlyOnce, Family, Operation, OperationId, Sku, catalogue::example
 
 /// Records a paid order: state, stored answer and outbox in one transaction.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Complete {
     /// Which; also the request id.
     pub operation: OperationId,
@@ -50,7 +49,6 @@ pub enum RefuseReason {
 
 /// Ends a checkout that came to nothing: state, stored answer and outbox in one transaction.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Refuse {
     /// Which; also the request id.
     pub operation: OperationId,

@@ -7,7 +7,6 @@ use crate::{AtLeastOnce, Family, Operation, OperationId, catalogue::example_oper
 
 /// Takes a checkout whose driver's lease has lapsed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Take {
     /// Which.
     pub operation: OperationId,
@@ -52,7 +51,6 @@ impl Operation for Take {
 
 /// Keeps a lease for another lease's time.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Heartbeat {
     /// Which.
     pub operation: OperationId,
@@ -76,7 +74,6 @@ impl Operation for Heartbeat {
 
 /// Gives a lease back: the outcome is not known yet, and the completer tries again later.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Postpone {
     /// Which.
     pub operation: OperationId,
@@ -106,7 +103,6 @@ impl Operation for Postpone {
 
 /// Makes an open checkout that waits for its next try due now: something new is known about it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Nudge {
     /// Which.
     pub operation: OperationId,
@@ -127,7 +123,6 @@ impl Operation for Nudge {
 
 /// Claims checkouts that nobody drives and whose next try has come.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Due {
     /// Who will drive them.
     pub driver: Driver,

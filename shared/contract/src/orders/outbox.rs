@@ -8,7 +8,6 @@ use crate::{AtLeastOnce, CartId, EventId, Family, OpId, Operation, OperationId, 
 
 /// One thing to be done after a checkout ended; delivered at least once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Event {
     /// Consumers deduplicate by it.
     pub id: EventId,
@@ -46,7 +45,6 @@ pub enum EventKind {
 
 /// Claims events that wait to be delivered.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Events {
     /// 1 to 100.
     pub limit: u32,
@@ -67,7 +65,6 @@ impl Operation for Events {
 
 /// These events were delivered: exactly these, never "all up to" (CO-24).
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Ack {
     /// At most 100.
     pub ids: Vec<EventId>,

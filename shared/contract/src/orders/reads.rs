@@ -8,7 +8,6 @@ use crate::{AtLeastOnce, Family, Operation, OperationId, PrincipalId, catalogue:
 
 /// Reads one order of a principal.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Get {
     /// Whose.
     pub principal: PrincipalId,
@@ -31,7 +30,6 @@ impl Operation for Get {
 
 /// One page of orders.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct OrderPage {
     /// Newest first, without declined and refused ones.
     pub items: Vec<Order>,
@@ -41,7 +39,6 @@ pub struct OrderPage {
 
 /// Lists a principal's orders.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct List {
     /// Whose.
     pub principal: PrincipalId,

@@ -6,7 +6,6 @@ use crate::{AtLeastOnce, ExactlyOnce, Family, Money, Operation, OperationId, cat
 
 /// Who says so, and why: kept with what it decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Evidence {
     /// Who, 1 to 500 characters.
     pub operator: String,
@@ -20,7 +19,6 @@ fn example_evidence() -> Evidence {
 
 /// Makes sure that a checkout which will not be charged never is: leaves a mark that refuses a later charge.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Close {
     /// The checkout.
     pub operation: OperationId,
@@ -53,7 +51,6 @@ impl Operation for Close {
 
 /// Records a charge that a person has seen at the provider.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Attest {
     /// The checkout.
     pub operation: OperationId,
@@ -89,7 +86,6 @@ impl Operation for Attest {
 /// Pays a whole charge back. The provider is given `refund-` and the operation's id as its key on every attempt, so there is
 /// at most one refund for a checkout.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Refund {
     /// The checkout; also the request id.
     pub operation: OperationId,

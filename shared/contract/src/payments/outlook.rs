@@ -7,12 +7,10 @@ use crate::{AtLeastOnce, Family, Operation, sessions::Never};
 /// Asks how a charge that comes now would fare: before a checkout's key is used, so that one that cannot be paid in time
 /// is not begun.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Outlook {}
 
 /// What to expect, by the calls of the last seconds. No promise: others may come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Expected {
     /// Milliseconds until there is a permit to call the provider.
     pub wait_ms: u64,

@@ -9,7 +9,6 @@ use crate::{AtLeastOnce, Family, Money, Operation, OperationId, catalogue::examp
 /// The provider says, unasked, that it has made a charge. Goes through the same compare-and-set as its answer does, so
 /// copies and reordering are harmless (CO-18).
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Observe {
     /// The checkout that key and reference name.
     pub operation: OperationId,
@@ -35,7 +34,6 @@ impl Operation for Observe {
 
 /// What is on record about a charge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ChargeRecord {
     /// How it stands; none if it is closed.
     pub status: Option<ChargeStatus>,
@@ -51,7 +49,6 @@ pub struct ChargeRecord {
 
 /// Shows what is on record about a charge, for an operator.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Inspect {
     /// The checkout.
     pub operation: OperationId,
@@ -73,7 +70,6 @@ impl Operation for Inspect {
 
 /// One difference between the provider's ledger and ours.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Mismatch {
     /// A function of what differs.
     pub id: Uuid,
@@ -88,7 +84,6 @@ pub struct Mismatch {
 /// Compares the provider's whole ledger with ours, both ways (CO-19). What is younger than the provider's window for late
 /// effects is left for the next time.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Reconcile {
     /// Most differences to return, 1 to 1,000.
     pub limit: u32,

@@ -13,7 +13,6 @@ use crate::{
 
 /// Lists what waits for a person, oldest first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Attention {
     /// 1 to 100.
     pub limit: u32,
@@ -34,7 +33,6 @@ impl Operation for Attention {
 
 /// All that is known about an item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Inspected {
     /// The orders family's record.
     pub detail: AttentionDetail,
@@ -46,7 +44,6 @@ pub struct Inspected {
 
 /// Shows one item, or any checkout by its id.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Inspect {
     /// The item's or the checkout's id.
     pub id: Uuid,
@@ -84,7 +81,6 @@ pub enum Decision {
 
 /// Does what a person decided: at the owners of charge, stock and order, each step keyed, and on record with who and why.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Resolve {
     /// Which item; for a refund also any completed order.
     pub id: Uuid,
@@ -126,7 +122,6 @@ impl Operation for Resolve {
 
 /// Compares the provider's ledger with ours now, as a logic node does once a day, and puts differences into the queue.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Reconcile {}
 
 impl Operation for Reconcile {
@@ -146,7 +141,6 @@ impl Operation for Reconcile {
 
 /// The provider says, unasked, that it has made a charge. The frontend has checked the signature.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ProviderEvent {
     /// The checkout that key and reference name.
     pub operation: OperationId,

@@ -11,7 +11,6 @@ use crate::{
 
 /// Lists products.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Products {
     /// Words that title or creator must contain; empty for all.
     pub query: String,
@@ -38,7 +37,6 @@ impl Operation for Products {
 
 /// The categories and how many products each has.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Categories {}
 
 impl Operation for Categories {
@@ -56,7 +54,6 @@ impl Operation for Categories {
 
 /// Shows one product.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ShowProduct {
     /// Which.
     pub sku: Sku,
@@ -77,7 +74,6 @@ impl Operation for ShowProduct {
 
 /// Counts a look at a product's page.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Viewed {
     /// Which.
     pub sku: Sku,

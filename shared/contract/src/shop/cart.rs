@@ -10,7 +10,6 @@ use crate::{
 
 /// A cart with titles and prices.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct CartView {
     /// Which cart.
     pub id: CartId,
@@ -22,7 +21,6 @@ pub struct CartView {
 
 /// Shows the cart.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ShowCart {
     /// Whose.
     pub session: SessionId,
@@ -57,7 +55,6 @@ pub enum ChangeRefusal {
 
 /// Adds pieces of a product to the cart.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct AddToCart {
     /// Whose.
     pub session: SessionId,
@@ -85,7 +82,6 @@ impl Operation for AddToCart {
 
 /// Sets how many pieces of a product are in the cart.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct SetLine {
     /// Whose.
     pub session: SessionId,
@@ -113,7 +109,6 @@ impl Operation for SetLine {
 
 /// Takes a product out of the cart.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct RemoveLine {
     /// Whose.
     pub session: SessionId,

@@ -11,7 +11,6 @@ use crate::{
 
 /// Buys what is in the cart.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Checkout {
     /// Whose cart; the client's key is the request id.
     pub session: SessionId,
@@ -112,7 +111,6 @@ impl Operation for Checkout {
 
 /// Lists the caller's orders.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Orders {
     /// Whose.
     pub session: SessionId,
@@ -137,7 +135,6 @@ impl Operation for Orders {
 
 /// Shows one of the caller's orders.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ShowOrder {
     /// Whose.
     pub session: SessionId,

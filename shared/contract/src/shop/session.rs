@@ -11,7 +11,6 @@ use crate::{
 
 /// Makes an account.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Register {
     /// Names this registration.
     pub request: RequestId,
@@ -44,7 +43,6 @@ impl Operation for Register {
 
 /// Logs in. The guest's cart, if any, merges into the account's, and the guest's session ends.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Login {
     /// The new session: the hash of a token that the edge has just minted.
     pub session: SessionId,
@@ -77,7 +75,6 @@ impl Operation for Login {
 
 /// Opens an anonymous session.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct OpenSession {
     /// The new session: the hash of a token that the edge has just minted.
     pub session: SessionId,
@@ -100,7 +97,6 @@ impl Operation for OpenSession {
 
 /// Who is this?
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct WhoAmI {
     /// The session.
     pub session: SessionId,
@@ -121,7 +117,6 @@ impl Operation for WhoAmI {
 
 /// Logs out everywhere this token is known.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Logout {
     /// The session.
     pub session: SessionId,

@@ -281,17 +281,18 @@ impl Calls {
 
     /// Learns who is the master of what for the first time, and that at least one of them lets us in.
     pub(super) async fn open(&self) -> Result<(), StoreError> {
-        let view = View::learn(&self.uri, &View::default()).await.map_err(StoreError::NotExecuted)?;
+        let view = View::learn(&self.uri, &View::default()).await.map_err(StoreError::Absent)?;
         let view = Arc::new(view);
         *self.view.lock().unwrap_or_else(PoisonError::into_inner) = view.clone();
-        let mut why = "there is no master".to_owned();
+        let mut failed = StoreError::Absent("there is no master".to_owned());
         for master in view.masters() {
             match self.links.get(master, For::Reading).await {
                 Ok(_) => return Ok(()),
-                Err(unlinked) => why = unlinked.reason,
+                Err(why) if why.may_pass => failed = StoreError::Absent(why.reason),
+                Err(why) => failed = StoreError::NotExecuted(why.reason),
             }
         }
-        Err(StoreError::NotExecuted(why))
+        Err(failed)
     }
 
     pub(super) fn view(&self) -> Arc<View> {
