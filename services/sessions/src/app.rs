@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ::store::{RedisMap, Replicated, StoreUri, replicated::SharingOptions};
 use clap::Args;
-use contract::{CallError, PrincipalId, SessionId, session::Session};
+use contract::{CallError, Family, PrincipalId, SessionId, session::Session};
 use rpc::{HttpTransport, Ops};
 use runtime::{ListenerLimits, Node, NodeOptions, Seams};
 
@@ -118,7 +118,7 @@ impl App {
                  redis+sentinel://host:port,host:port/service or redis+cluster://host:port,host:port"
             ),
         }
-        let transport = Arc::new(HttpTransport::new(node));
+        let transport = Arc::new(HttpTransport::new(node, Family::Sessions));
         let setup = options.shared.setup(own_address, contract::sessions::SHARING)?;
         let sessions = Replicated::<Session>::open_with(node, transport, &setup).await;
         sessions.start(node);
@@ -168,7 +168,7 @@ pub fn ops(app: App) -> Ops<App> {
 /// # Errors
 /// When an option cannot be used or an address cannot be had; the message names the setting.
 pub async fn run(options: Options) -> anyhow::Result<()> {
-    let node = Node::start("sessions", &options.node)?;
+    let node = Node::start("sessions", Family::Sessions.callers(), &options.node)?;
     let listening = node.listen(&options.node).await?;
     let own_address = options.shared.advertise.clone().unwrap_or_else(|| listening.address().to_string());
     let app = App::open(&node, &options, &own_address).await?;

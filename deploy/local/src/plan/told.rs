@@ -18,6 +18,7 @@ pub(super) struct Told<'a> {
     pub(super) all: &'a [NodePlan],
     pub(super) sites: &'a Sites,
     pub(super) shared: &'a Shared,
+    pub(super) tls: bool,
     pub(super) dir: &'a DataDir,
 }
 
@@ -33,6 +34,8 @@ impl Told<'_> {
                 ("--log-format", "json".to_owned()),
                 ("--drain-s", drain_s(node.family).to_string()),
             ]);
+            let folder = self.tls.then(|| display(&self.dir.tls().join(node.family.name())));
+            options.extend(folder.map(|folder| ("--tls", folder)));
         }
         options.extend(match node.family {
             Family::Frontend => {
