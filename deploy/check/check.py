@@ -65,6 +65,12 @@ def compose() -> None:
         if "network_mode" not in service:
             expect("mem_limit" in service, f"compose: {name} has no bound of memory")
         keys = {str(volume).split(":")[0] for volume in service.get("volumes", []) if str(volume).startswith("key-")}
+        if family in FAMILIES:
+            mounts = {str(volume).split(":")[0]: str(volume).split(":")[1] for volume in service.get("volumes", [])}
+            tls = {volume: path for volume, path in mounts.items() if volume.startswith(("key-tls-", "key-ca"))}
+            expect(tls == {f"key-tls-{family}": "/keys/node"}, f"compose: {name} has the certificates {tls}")
+            folder = service["environment"].get("TRESTLE_TLS_DIR")
+            expect(folder == "/keys/node", f"compose: {name} speaks in clear between tiers")
         if family in ("frontend", "logic", "balancer"):
             expect(not keys & {"key-postgres", "key-redis"}, f"compose: {name} sees passwords of databases")
     print(f"compose: {len(services)} services looked at")
@@ -114,6 +120,9 @@ def kubernetes() -> None:
             expect("memory" in container["resources"]["limits"], f"k8s: {name} has no bound of memory")
             expect("readinessProbe" in container, f"k8s: {name} has no readiness probe")
             if name in FAMILIES:
+                mounted = {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
+                tls = {secret for secret in mounted if secret.startswith("trestle-tls-")}
+                expect(tls == {f"trestle-tls-{name}"}, f"k8s: {name} has the certificates {sorted(tls)}")
                 expect(container["securityContext"]["readOnlyRootFilesystem"], f"k8s: {name} can write its image")
                 expect("livenessProbe" in container, f"k8s: {name} has no liveness probe")
                 delay_s, drain_s = (int(settings[f"TRESTLE_{key}"]) for key in ("DRAIN_DELAY_S", "DRAIN_S"))

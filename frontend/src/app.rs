@@ -10,11 +10,11 @@ use axum::{
     routing::get,
 };
 use clap::{Args, builder::BoolishValueParser};
-use contract::{NoKey, Sku, shop};
+use contract::{Family, NoKey, Sku, shop};
 use opentelemetry::metrics::Histogram;
 use overload::{Admission, Regulated};
 use rpc::{Client, ClientOptions, Discovery, HttpTransport, Scope};
-use runtime::{ListenerLimits, Metrics, Node, NodeOptions, Readiness, Seams, Tasks};
+use runtime::{ListenerLimits, Metrics, Node, NodeOptions, Readiness, Seams, Tasks, Tls};
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -42,6 +42,13 @@ pub struct Options {
     /// shop by https; without TLS browsers would drop the cookie.
     #[arg(long, env = "TRESTLE_SECURE_COOKIE", value_parser = BoolishValueParser::new())]
     pub secure_cookie: bool,
+    /// File with the certificate chain (PEM) of the shop's public name: with it and --edge-tls-key, customers are spoken to by
+    /// HTTPS and wss only, and the session cookie is `Secure`. Looked at again once a minute, and on SIGHUP.
+    #[arg(long, env = "TRESTLE_EDGE_TLS_CERT", value_name = "FILE", requires = "edge_tls_key")]
+    pub edge_tls_cert: Option<PathBuf>,
+    /// File with the private key (PEM) of that certificate.
+    #[arg(long, env = "TRESTLE_EDGE_TLS_KEY", value_name = "FILE", requires = "edge_tls_cert")]
+    pub edge_tls_key: Option<PathBuf>,
     /// File with the secret that the payment provider signs its events with, 16 to 1024 bytes. With it, this node takes them
     /// at POST /webhooks/provider.
     #[arg(long, env = "TRESTLE_WEBHOOK_SECRET_FILE", value_name = "FILE")]
@@ -101,9 +108,9 @@ impl App {
     }
 
     fn open(node: &Node, options: &Options) -> anyhow::Result<Self> {
-        let transport = Arc::new(HttpTransport::new(node));
+        let transport = Arc::new(HttpTransport::new(node, Family::Logic));
         let logic = Client::new(node, transport, options.logic.clone(), ClientOptions::default());
-        let app = Self::new(node, logic, options.secure_cookie);
+        let app = Self::new(node, logic, options.secure_cookie || node.edge.is_some());
         Ok(match &options.webhook_secret_file {
             Some(path) => app.with_webhooks(WebhookSecret::read(path)?),
             None => app,
@@ -173,7 +180,10 @@ async fn wrong_method(uri: Uri) -> Response {
 /// # Errors
 /// When an option cannot be used or an address cannot be had; the message names the setting.
 pub async fn run(options: Options) -> anyhow::Result<()> {
-    let node = Node::start("frontend", &options.node)?;
+    let mut node = Node::start("frontend", Family::Frontend.callers(), &options.node)?;
+    if let (Some(certificate), Some(key)) = (&options.edge_tls_cert, &options.edge_tls_key) {
+        node.edge = Some(Tls::at_the_edge(certificate, key, &node.seams, &node.metrics)?);
+    }
     let app = App::open(&node, &options)?;
     let service = service(&app);
     node.readiness.set_ready();

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
-use contract::{CallError, CartId, SessionId, session::Session, sessions};
+use contract::{CallError, CartId, Family, SessionId, session::Session, sessions};
 use rpc::{Client, ClientOptions, Discovery, HttpTransport, Ops, Transport};
 use runtime::{ListenerLimits, Node, NodeOptions};
 
@@ -84,24 +84,28 @@ pub struct App {
 }
 
 impl App {
-    /// Connects to the families over this transport.
-    pub fn new(node: &Node, transport: &Arc<dyn Transport>, options: &Options) -> Self {
-        let client =
-            |discovery: &Discovery| Client::new(node, transport.clone(), discovery.clone(), ClientOptions::default());
-        let (sessions, carts) = (client(&options.sessions), client(&options.carts));
-        let catalogue = client(&options.catalogue);
-        let payments = client(&options.payments);
-        let stock = options.stock.as_ref().map_or_else(|| catalogue.clone(), client);
+    /// Connects to the families, each over the transport that leads to it.
+    pub fn new(node: &Node, transport: &impl Fn(Family) -> Arc<dyn Transport>, options: &Options) -> Self {
+        let client = |family: Family, discovery: &Discovery| {
+            Client::new(node, transport(family), discovery.clone(), ClientOptions::default())
+        };
+        let sessions = client(Family::Sessions, &options.sessions);
+        let catalogue = client(Family::Catalogue, &options.catalogue);
+        let payments = client(Family::Payments, &options.payments);
+        let elsewhere = |family, at: &Option<Discovery>, here: &Client| {
+            at.as_ref().map_or_else(|| here.clone(), |discovery| client(family, discovery))
+        };
+        let stock = elsewhere(Family::Catalogue, &options.stock, &catalogue);
         Self {
             node: node.clone(),
-            accounts: options.accounts.as_ref().map_or_else(|| sessions.clone(), client),
+            accounts: elsewhere(Family::Sessions, &options.accounts, &sessions),
             home_site: options.home_site.clone(),
             sessions,
-            carts,
+            carts: client(Family::Carts, &options.carts),
             prices: Prices::new(catalogue.clone(), stock.clone()),
             catalogue,
             stock,
-            orders: client(&options.orders),
+            orders: client(Family::Orders, &options.orders),
             payability: Payability::new(node, payments.clone()),
             payments,
             receipts: Arc::new(Mailbox::new(options.mailbox.clone(), options.smtp.as_ref())),
@@ -166,8 +170,8 @@ pub fn ops(app: App) -> Ops<App> {
 /// # Errors
 /// When an option cannot be used; the message names the setting.
 pub async fn run(options: Options) -> anyhow::Result<()> {
-    let node = Node::start("logic", &options.node)?;
-    let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new(&node));
+    let node = Node::start("logic", Family::Logic.callers(), &options.node)?;
+    let transport = |family| Arc::new(HttpTransport::new(&node, family)) as Arc<dyn Transport>;
     let app = App::new(&node, &transport, &options);
     app.start_background();
     let server = ops(app).build(&node);

@@ -10,12 +10,12 @@ use std::{path::Path, sync::Arc, time::Duration};
 use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, Subcommand};
 use contract::{
-    CallError, Family, Fingerprint, NoKey, Operation, OperationId, Outcome, RequestId, Strategy,
+    CallError, Family, Fingerprint, NoKey, OPERATOR, Operation, OperationId, Outcome, RequestId, Strategy,
     orders::{NOTE_CHARS_MAX, NoItem},
     shop::{Attention, Decision, Inspect, Reconcile, Resolve, ResolveRefusal},
 };
 use rpc::{Client, ClientOptions, Discovery, HttpTransport, Scope, TraceContext};
-use runtime::{Node, Seams, Secret};
+use runtime::{Node, Seams, Secret, Tls};
 use uuid::Uuid;
 
 use crate::{cli::DataOption, control, output, plan::DataDir};
@@ -242,8 +242,12 @@ impl Logic {
         let discovery: Discovery = format!("static://{}", addresses.join(",")).parse()?;
         let path = DataDir(dir.to_owned()).secret();
         let secret = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let node = Node::assemble("operator", "operator", Seams::system(), Secret::new(secret.trim())?)?;
-        let transport = Arc::new(HttpTransport::new(&node));
+        let mut node = Node::assemble(OPERATOR, OPERATOR, Seams::system(), Secret::new(secret.trim())?)?;
+        if status.tls {
+            let folder = DataDir(dir.to_owned()).tls().join(OPERATOR);
+            node.tls = Some(Tls::between_tiers("--data", &folder, OPERATOR, &[], &node.seams, &node.metrics)?);
+        }
+        let transport = Arc::new(HttpTransport::new(&node, Family::Logic));
         let client = Client::new(&node, transport, discovery, ClientOptions::default());
         Ok(Self { client, node })
     }

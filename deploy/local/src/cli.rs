@@ -8,6 +8,7 @@ use runtime::SLOW_MS_MAX;
 
 use crate::{
     attention::{self, AttentionCommand},
+    certificates::{self, CertificatesOptions},
     control::{self, Action},
     database::{self, DATABASE_ENV, Hidden},
     faults::{Fault, FaultKind},
@@ -36,6 +37,7 @@ Examples:
   trestle up --data /tmp/shop         another data folder, so another shop
   TRESTLE_DATABASE=postgres://shop:secret@db:5432/shop trestle up
                                       accounts, stock, orders and charges in PostgreSQL instead of SQLite files
+  trestle up --tls                    nodes speak mutual TLS with each other
   trestle up --sites seattle,london   two sites; `trestle cut seattle london` parts them
   TRESTLE_LOG=debug trestle up        every node logs more
   echo '{\"logic\": 4, \"frontend\": 3}' > big.json && trestle up --blueprint big.json
@@ -112,6 +114,9 @@ enum Command {
     },
     /// Compares the provider's ledger with ours now; differences wait in `trestle attention list`.
     Reconcile(attention::Common),
+    /// Makes or renews the certificates that nodes show each other (see `--tls` of `trestle node FAMILY`).
+    #[command(after_help = certificates::EXAMPLES)]
+    Certificates(CertificatesOptions),
 }
 
 /// Options of `trestle up`.
@@ -146,6 +151,10 @@ pub(crate) struct UpOptions {
     /// as soon as it runs, but your shell may have kept it.
     #[arg(long, env = DATABASE_ENV, hide_env_values = true, value_name = "URI")]
     pub(crate) database: Option<Hidden>,
+    /// Nodes speak mutual TLS with each other, by certificates in the data folder that every start makes anew. While the shop
+    /// runs, `trestle certificates --out DATA/tls` renews them.
+    #[arg(long)]
+    pub(crate) tls: bool,
 }
 
 /// The cluster a command speaks to.
@@ -233,6 +242,7 @@ impl Cli {
             Command::Heal(HealOptions { a, b, data }) => on_this_thread(control::heal(&data.dir, a.zip(b))),
             Command::Attention { command } => on_this_thread(attention::run(command)),
             Command::Reconcile(options) => on_this_thread(attention::reconcile(options)),
+            Command::Certificates(options) => certificates::run(&options),
         }
     }
 }

@@ -21,6 +21,9 @@ pub(crate) use server::serve;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Status {
     pub(crate) nodes: Vec<NodeStatus>,
+    /// Whether they speak TLS with each other.
+    #[serde(default)]
+    pub(crate) tls: bool,
     /// Which links are bad on purpose.
     #[serde(default)]
     pub(crate) faults: Vec<Fault>,

@@ -5,6 +5,7 @@
 
 mod attention;
 mod blueprint;
+mod certificates;
 mod cli;
 mod control;
 mod database;

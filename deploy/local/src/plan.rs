@@ -75,6 +75,11 @@ impl DataDir {
         self.file("webhook.secret")
     }
 
+    /// Certificates, a folder for each family.
+    pub(crate) fn tls(&self) -> PathBuf {
+        self.file("tls")
+    }
+
     pub(crate) fn control(&self) -> PathBuf {
         self.file("control.json")
     }
@@ -101,12 +106,13 @@ pub(crate) struct Wanted<'a> {
     pub(crate) sites: &'a Sites,
     pub(crate) database: &'a Database,
     pub(crate) shared: &'a Shared,
+    pub(crate) tls: bool,
 }
 
 /// All nodes, front to back. `inner` holds at least [`inner_ports_needed`] free ports. Numbers run on over the sites, so an
 /// id means one node, and `logic-1` is there whether or not there are sites.
 pub(crate) fn plan(wanted: Wanted<'_>, public: &PublicPorts, inner: &[u16], dir: &DataDir) -> Vec<NodePlan> {
-    let Wanted { blueprint, sites, database, shared } = wanted;
+    let Wanted { blueprint, sites, database, shared, tls } = wanted;
     let mut inner = inner.iter().copied();
     let mut places = Vec::new();
     for family in Family::ALL.into_iter().rev() {
@@ -127,7 +133,7 @@ pub(crate) fn plan(wanted: Wanted<'_>, public: &PublicPorts, inner: &[u16], dir:
         }
     }
     let args: Vec<_> =
-        places.iter().map(|place| Told { node: place, all: &places, sites, shared, dir }.arguments()).collect();
+        places.iter().map(|place| Told { node: place, all: &places, sites, shared, tls, dir }.arguments()).collect();
     places.into_iter().zip(args).map(|(place, args)| NodePlan { args, ..place }).collect()
 }
 
@@ -143,7 +149,7 @@ mod tests {
 
     fn plan_of(blueprint: &Blueprint, sites: &Sites, frontends: u32, database: &Database) -> Vec<NodePlan> {
         let inner: Vec<u16> = (40_000..).take(inner_ports_needed(blueprint, sites)).collect();
-        let wanted = Wanted { blueprint, sites, database, shared: &Shared::default() };
+        let wanted = Wanted { blueprint, sites, database, shared: &Shared::default(), tls: false };
         plan(wanted, &PublicPorts::new(8080, frontends), &inner, &DataDir("/data".into()))
     }
 

@@ -65,6 +65,8 @@ pub(crate) struct Cluster {
     probe: reqwest::Client,
     /// What a change at a node's operations listener must show.
     secret: Secret,
+    /// Whether nodes speak TLS with each other.
+    pub(crate) tls: bool,
     /// Which links are bad on purpose.
     faults: Mutex<FaultBook>,
     /// Set once: ended nodes are not started again.
@@ -93,13 +95,13 @@ struct Now {
 }
 
 impl Cluster {
-    pub(crate) fn new(plans: Vec<NodePlan>, dir: DataDir, secret: Secret) -> anyhow::Result<Arc<Self>> {
+    pub(crate) fn new(plans: Vec<NodePlan>, dir: DataDir, secret: Secret, tls: bool) -> anyhow::Result<Arc<Self>> {
         let now = Now { pid: None, state: State::Starting, was_ready: false, restarts: 0, told: 0 };
         let nodes = plans.into_iter().map(|plan| Supervised { plan, now: Mutex::new(now) }).collect();
         let probe = rpc::http_client()?;
         let (ending, changed, fatal) = (CancellationToken::new(), watch::Sender::new(()), watch::Sender::new(None));
         let faults = Mutex::default();
-        Ok(Arc::new(Self { nodes, dir, probe, secret, faults, ending, changed, fatal }))
+        Ok(Arc::new(Self { nodes, dir, probe, secret, tls, faults, ending, changed, fatal }))
     }
 
     /// Starts all nodes at once: they tolerate that others are not there yet.

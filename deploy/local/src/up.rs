@@ -5,7 +5,7 @@ mod checks;
 use std::{future::Future, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
 
 use anyhow::Context as _;
-use runtime::Tasks;
+use runtime::{Seams, Tasks};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{Instant, interval},
@@ -13,6 +13,7 @@ use tokio::{
 
 use crate::{
     blueprint::Blueprint,
+    certificates,
     cli::UpOptions,
     control,
     database::Database,
@@ -41,10 +42,13 @@ pub(crate) async fn run(options: UpOptions) -> anyhow::Result<()> {
     database.reachable().await?;
     let secret = checks::secret(&dir)?;
     checks::webhook_secret(&dir)?;
+    if options.tls {
+        certificates::make(&dir.tls(), &certificates::holders(), certificates::DAYS, &Seams::system())?;
+    }
     let inner = checks::inner_ports(plan::inner_ports_needed(&blueprint, sites), &public)?;
 
-    let wanted = Wanted { blueprint: &blueprint, sites, database: &database, shared: &shared };
-    let cluster = Cluster::new(plan::plan(wanted, &public, &inner, &dir), dir.clone(), secret.clone())?;
+    let wanted = Wanted { blueprint: &blueprint, sites, database: &database, shared: &shared, tls: options.tls };
+    let cluster = Cluster::new(plan::plan(wanted, &public, &inner, &dir), dir.clone(), secret.clone(), options.tls)?;
     let (nodes, listener) = (Tasks::new(), Tasks::new());
     control::serve(cluster.clone(), &secret, &dir, &listener).await?;
     let (count, folder) = (cluster.status().len(), dir.0.display());

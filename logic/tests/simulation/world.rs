@@ -239,7 +239,8 @@ impl World {
             "--payments=static://payments:1,payments:2",
         ]);
         let desk = Desk { sent: self.receipts.clone(), process: process.clone() };
-        let app = logic::App::new(node, &self.network.from(process), &options.options).with_receipts(Arc::new(desk));
+        let app =
+            logic::App::new(node, &|_| self.network.from(process), &options.options).with_receipts(Arc::new(desk));
         app.start_background();
         logic::ops(app).build(node)
     }

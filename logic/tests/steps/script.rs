@@ -71,7 +71,7 @@ impl Script {
         }
         let options = Cli::parse_from(arguments).options;
         let (logic, transport) = (node("logic"), Arc::new(script.clone()) as Arc<dyn Transport>);
-        let app = logic::App::new(&logic, &transport, &options);
+        let app = logic::App::new(&logic, &|_| transport.clone(), &options);
         script.logic.add("logic:1", logic::ops(app.clone()).build(&logic));
         logic.readiness.set_ready();
         let discovery = "static://logic:1".parse().unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ::store::{RedisMap, Replicated, StoreUri, replicated::SharingOptions};
 use clap::Args;
 use contract::{
-    CallError, CartId,
+    CallError, CartId, Family,
     cart::Cart,
     carts::{CartContents, CartRefusal},
     sessions::Never,
@@ -68,7 +68,7 @@ impl App {
                  redis+sentinel://host:port,host:port/service or redis+cluster://host:port,host:port"
             ),
         }
-        let transport = Arc::new(HttpTransport::new(node));
+        let transport = Arc::new(HttpTransport::new(node, Family::Carts));
         let setup = options.shared.setup(own_address, contract::carts::SHARING)?;
         let carts = Replicated::open_with(node, transport, &setup).await;
         carts.start(node);
@@ -113,7 +113,7 @@ pub fn ops(app: App) -> Ops<App> {
 /// # Errors
 /// When an option cannot be used or an address cannot be had; the message names the setting.
 pub async fn run(options: Options) -> anyhow::Result<()> {
-    let node = Node::start("carts", &options.node)?;
+    let node = Node::start("carts", Family::Carts.callers(), &options.node)?;
     if let StoreUri::Redis(uri) = &options.store {
         // Before it listens, or calls would wait in the kernel's queue.
         let there = RedisMap::<Cart>::until_there(&node, "--store", uri).await;

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
-use contract::{DataSet, Upholds};
+use contract::{DataSet, Family, Upholds};
 use rpc::{Discovery, Ops};
 use runtime::{ListenerLimits, Node, NodeOptions};
 use store::StoreUri;
@@ -116,7 +116,7 @@ pub fn ops(app: App) -> Ops<App> {
 /// # Errors
 /// When an option cannot be used or an address cannot be had; the message names the setting.
 pub async fn run(options: Options) -> anyhow::Result<()> {
-    let node = Node::start("catalogue", &options.node)?;
+    let node = Node::start("catalogue", Family::Catalogue.callers(), &options.node)?;
     let app = App::open(&node, &options).await?;
     let server = ops(app).build(&node);
     node.run(&options.node, server.router(), ListenerLimits::INNER).await

@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use contract::{
-    NoKey, Once, OperationId, ShareEverything, Sku, Upholds,
+    Family, NoKey, Once, OperationId, ShareEverything, Sku, Upholds,
     catalogue::{EndRefusal, List, ReserveRefusal},
 };
 use rpc::{Client, ClientOptions, Discovery, HttpTransport};
@@ -48,7 +48,7 @@ struct Last {
 impl HomeCopy {
     /// Nothing copied yet.
     pub(crate) fn of(node: &Node, home: Discovery) -> anyhow::Result<Self> {
-        let transport = Arc::new(HttpTransport::new(node));
+        let transport = Arc::new(HttpTransport::new(node, Family::Catalogue));
         let copy = Self { home: Client::new(node, transport, home, ClientOptions::default()), last: Arc::default() };
         let observed = copy.clone();
         let _gauge = node

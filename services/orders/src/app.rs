@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use clap::{Args, value_parser};
+use contract::Family;
 use rpc::Ops;
 use runtime::{ListenerLimits, Node, NodeOptions};
 use store::StoreUri;
@@ -89,7 +90,7 @@ pub fn ops(app: App) -> Ops<App> {
 /// # Errors
 /// When an option cannot be used or the store cannot be opened; the message names the setting.
 pub async fn run(options: Options) -> anyhow::Result<()> {
-    let node = Node::start("orders", &options.node)?;
+    let node = Node::start("orders", Family::Orders.callers(), &options.node)?;
     let periods = options.periods()?;
     let store = store::when_there("--store", async || SqlOrders::open(&options.store).await).await;
     let store = store.map_err(|error| anyhow::anyhow!("--store: {error}"))?;

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use clap::Args;
+use contract::Family;
 use reqwest::Url;
 use rpc::Ops;
 use runtime::{ListenerLimits, Node, NodeOptions, Tasks};
@@ -137,7 +138,7 @@ pub fn ops(app: App) -> Ops<App> {
 /// # Errors
 /// When an option cannot be used or an address cannot be had; the message names the setting.
 pub async fn run(options: Options) -> anyhow::Result<()> {
-    let node = Node::start("payments", &options.node)?;
+    let node = Node::start("payments", Family::Payments.callers(), &options.node)?;
     let app = App::open(&node, &options).await?;
     let server = ops(app).build(&node);
     node.readiness.set_ready();

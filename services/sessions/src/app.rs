@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ::store::{RedisMap, Replicated, StoreUri, replicated::SharingOptions};
 use clap::Args;
-use contract::{CallError, PrincipalId, SessionId, session::Session};
+use contract::{CallError, Family, PrincipalId, SessionId, session::Session};
 use rpc::{HttpTransport, Ops};
 use runtime::{ListenerLimits, Node, NodeOptions, Seams};
 
@@ -127,7 +127,7 @@ impl App {
                  redis+sentinel://host:port,host:port/service or redis+cluster://host:port,host:port"
             ),
         }
-        let transport = Arc::new(HttpTransport::new(node));
+        let transport = Arc::new(HttpTransport::new(node, Family::Sessions));
         let setup = options.shared.setup(own_address, contract::sessions::SHARING)?;
         let sessions = Replicated::<Session>::open_with(node, transport, &setup).await;
         sessions.start(node);
@@ -177,7 +177,7 @@ pub fn ops(app: App) -> Ops<App> {
 /// # Errors
 /// When an option cannot be used or an address cannot be had; the message names the setting.
 pub async fn run(options: Options) -> anyhow::Result<()> {
-    let node = Node::start("sessions", &options.node)?;
+    let node = Node::start("sessions", Family::Sessions.callers(), &options.node)?;
     let accounts = App::open_accounts(&node, &options).await?;
     let listening = node.listen(&options.node).await?;
     let own_address = options.shared.advertise.clone().unwrap_or_else(|| listening.address().to_string());

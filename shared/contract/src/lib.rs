@@ -28,7 +28,7 @@ pub mod shop;
 
 pub use all::{OPERATIONS, OperationInfo, operations_page};
 pub use data_sets::{DATA_SETS, DataSetInfo, data_sets_page};
-pub use family::{Family, UnknownFamily};
+pub use family::{Family, OPERATOR, UnknownFamily};
 pub use fingerprint::{Fingerprint, canonical_json};
 pub use ids::{CartId, EventId, IdError, OpId, OperationId, PrincipalId, RequestId, SessionId, Sku};
 pub use money::{Currency, Money, MoneyError};

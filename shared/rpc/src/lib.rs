@@ -5,6 +5,7 @@
 mod attempt;
 mod budget;
 mod client;
+mod connector;
 mod discovery;
 mod endpoints;
 mod instruments;

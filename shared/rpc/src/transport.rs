@@ -10,21 +10,23 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use contract::Family;
 use http::{HeaderMap, Request, Response, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::{
-    client::legacy::{self, connect::HttpConnector},
+    client::legacy,
     rt::{TokioExecutor, TokioTimer},
 };
-use runtime::{Faults, ListenerLimits, Node};
+use runtime::{Faults, ListenerLimits, Node, refused_by_peer};
 
 use crate::{
     OpServer,
+    connector::Connector,
     wire::{self, WireRequest, WireResponse},
 };
 
-/// How long a connection may take to be made.
+/// How long a connection may take to be made, its handshake included where there is TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long an idle connection is kept. Shorter than the listener's 60 s, or a request could meet a closing one (DR-3).
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -75,33 +77,34 @@ pub fn http_client() -> reqwest::Result<reqwest::Client> {
 /// HTTP/1.1 between processes. Of reqwest's parts only the pool of connections, which is hyper's: a checkout is some twenty
 /// exchanges between nodes, and URLs, redirects, proxies and decoders cost each of them without being of use to any.
 ///
+/// Each family has a transport of its own: with TLS, what answers at an address must prove to be of the family that was
+/// meant, and a connection in the pool has proved it.
+///
 /// The pool sends a request once more by itself in one case only: it was given a kept connection that turned out to be
 /// closed, and not a byte of the request was written.
 #[derive(Clone, Debug)]
 pub struct HttpTransport {
-    http: legacy::Client<HttpConnector, Full<Bytes>>,
+    http: legacy::Client<Connector, Full<Bytes>>,
     /// Asked for here, so that no caller can forget them.
     faults: Faults,
 }
 
 impl HttpTransport {
-    /// A transport of this node with its own connection pool; it obeys the node's injected faults.
+    /// A transport of this node to nodes of a family, with its own connection pool; it obeys the node's injected faults.
     #[must_use]
-    pub fn new(node: &Node) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        connector.set_nodelay(true);
+    pub fn new(node: &Node, family: Family) -> Self {
         let http = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(IDLE_MAX)
-            .build(connector);
+            .build(Connector::new(node, family, CONNECT_TIMEOUT));
         Self { http, faults: node.faults.clone() }
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, TransportError> {
-        // Only a connection that was never made proves that nothing happened; everything else may have.
-        self.http.request(request).await.map_err(|error| match error.is_connect() {
+        // Only a connection that was never made proves that nothing happened; everything else may have. A node that refuses
+        // our certificate says so when the request is under way already, but has read none of it.
+        self.http.request(request).await.map_err(|error| match error.is_connect() || refused_by_peer(&error) {
             true => TransportError::NotSent(with_causes(&error)),
             false => TransportError::Lost(with_causes(&error)),
         })
@@ -221,7 +224,7 @@ mod tests {
 
     fn transport() -> HttpTransport {
         let secret = runtime::Secret::new("0123456789abcdef").unwrap();
-        HttpTransport::new(&Node::assemble("logic", "1", runtime::Seams::system(), secret).unwrap())
+        HttpTransport::new(&Node::assemble("logic", "1", runtime::Seams::system(), secret).unwrap(), Family::Carts)
     }
 
     fn request() -> WireRequest {

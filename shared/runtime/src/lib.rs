@@ -15,6 +15,7 @@ mod node;
 mod seams;
 mod tasks;
 mod telemetry;
+mod tls;
 
 pub use bugs::bug;
 pub use connections::Connections;
@@ -23,9 +24,10 @@ pub use drain::{CutOff, DRAIN_DELAY_S, DRAIN_S, DrainOptions, EXIT_CUT_OFF, exit
 pub use faults::{FaultRule, FaultRules, FaultRulesError, Faults, SLOW_MS_MAX};
 pub use health::{BuildInfo, Readiness};
 pub(crate) use listener::bind_now;
-pub use listener::{Answers, ListenerLimits, bind, serve};
+pub use listener::{Answers, Door, ListenerLimits, bind, serve};
 pub use metrics::Metrics;
 pub use node::{Listening, Node, NodeOptions, NodeOptionsError, Secret};
 pub use seams::{Clock, ManualClock, Random, Seams, SeededRandom, SystemClock, SystemRandom, rfc3339};
 pub use tasks::Tasks;
 pub use telemetry::{LogFormat, init_logs};
+pub use tls::{Tls, TlsStream, refused_by_peer, tls_name};

@@ -13,9 +13,10 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::either::Either;
 use tower::{Service, ServiceExt as _, util::MapErr};
 
-use crate::{Connections, Tasks, connections::Connection};
+use crate::{Connections, Tasks, Tls, connections::Connection};
 
 /// Bounds of one listener.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +80,19 @@ fn not_bound(setting: &str, address: SocketAddr, error: &std::io::Error) -> anyh
     }
 }
 
+/// A listener, and the TLS that whoever comes in must speak, if any.
+#[derive(Debug)]
+pub struct Door {
+    pub(crate) listener: TcpListener,
+    pub(crate) tls: Option<Tls>,
+}
+
+impl From<TcpListener> for Door {
+    fn from(listener: TcpListener) -> Self {
+        Self { listener, tls: None }
+    }
+}
+
 /// What listens to requests: a finished router, or what wraps one.
 pub trait Answers:
     Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static
@@ -94,12 +108,13 @@ impl<S> Answers for S where
 /// once. A connection too many is closed at once and counted: left in the kernel's queue it would cost its client the
 /// whole of its patience, while another node could take it.
 pub async fn serve(
-    listener: TcpListener,
+    door: impl Into<Door>,
     service: impl Answers,
     limits: ListenerLimits,
     tasks: Tasks,
     connections: Connections,
 ) {
+    let Door { listener, tls } = door.into();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -108,8 +123,8 @@ pub async fn serve(
         match accepted {
             Ok((stream, _)) => {
                 let Some(opened) = connections.open(limits.connections_max) else { continue };
-                let (service, connection_tasks) = (service.clone(), tasks.clone());
-                drop(tasks.spawn(connection(stream, service, limits, connection_tasks, opened)));
+                let (service, tls, connection_tasks) = (service.clone(), tls.clone(), tasks.clone());
+                drop(tasks.spawn(connection(stream, tls, service, limits, connection_tasks, opened)));
             }
             Err(error) => {
                 // Out of file descriptors, usually: without a pause this loop would spin.
@@ -122,6 +137,7 @@ pub async fn serve(
 
 async fn connection(
     stream: TcpStream,
+    tls: Option<Tls>,
     service: impl Answers,
     limits: ListenerLimits,
     tasks: Tasks,
@@ -129,6 +145,19 @@ async fn connection(
 ) {
     let _ = stream.set_nodelay(true);
     let patience = opened.patience(limits.header_timeout, limits.header_timeout_full);
+    // Here and not where connections are accepted: a client that is silent in its handshake holds up nobody.
+    let stream = match tls {
+        None => Either::Left(stream),
+        Some(tls) => {
+            let shaken = tokio::select! {
+                shaken = tls.accept(stream, patience) => shaken,
+                () = tasks.stopping() => return,
+            };
+            let Some(stream) = shaken else { return };
+            // Boxed: it is large, and a plain connection should not pay for it.
+            Either::Right(Box::new(stream))
+        }
+    };
     let (seen, node) = (opened.clone(), tasks.clone());
     let service = service.map_response(move |mut response: Response<Body>| {
         // Of a node that drains, so that kept connections are empty before it closes them (DR-1).

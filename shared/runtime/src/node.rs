@@ -9,8 +9,9 @@ use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
 
 use crate::{
-    Answers, BuildInfo, Connections, Demand, DemandRules, DrainOptions, FaultRules, Faults, ListenerLimits, LogFormat,
-    Metrics, Readiness, Seams, Tasks, bind, bind_now, demand, drain, faults, health, init_logs, limits, serve,
+    Answers, BuildInfo, Connections, Demand, DemandRules, Door, DrainOptions, FaultRules, Faults, ListenerLimits,
+    LogFormat, Metrics, Readiness, Seams, Tasks, Tls, bind, bind_now, demand, drain, faults, health, init_logs, limits,
+    serve,
 };
 
 /// The shared secret of a cluster: nodes take calls only from bearers of it.
@@ -78,6 +79,11 @@ pub struct NodeOptions {
     /// File that holds the cluster's secret, which every call between tiers must show.
     #[arg(long, env = "TRESTLE_SECRET_FILE", value_name = "FILE")]
     pub secret_file: PathBuf,
+    /// Folder with ca.pem, node.pem and node.key, as `trestle certificates` makes one for each family: with it, calls
+    /// between tiers go by mutual TLS, and only families with business here are let in. The public listener of frontends and
+    /// the operations listener are not concerned.
+    #[arg(long = "tls", env = "TRESTLE_TLS_DIR", value_name = "DIR")]
+    pub tls: Option<PathBuf>,
     /// What is logged, in the syntax of RUST_LOG; `access=debug,info` adds a line for each operation.
     #[arg(long, env = "TRESTLE_LOG", default_value = "info", value_name = "FILTER")]
     pub log: String,
@@ -118,6 +124,10 @@ pub struct Node {
     pub readiness: Readiness,
     /// The cluster's secret.
     pub secret: Secret,
+    /// What calls between tiers go by, if not in clear.
+    pub tls: Option<Tls>,
+    /// What its own listener speaks instead: TLS for customers, on frontends.
+    pub edge: Option<Tls>,
     /// What is wrong on purpose with the links to other nodes.
     pub faults: Faults,
     /// What its load regulation goes by.
@@ -134,16 +144,24 @@ pub struct Node {
 
 impl Node {
     /// Starts logging, meters and the operations listener, which says from now on that the node is alive and not ready.
+    /// `callers` are the families that may call this one, where certificates tell.
     ///
     /// # Errors
     /// When the secret cannot be read or an option cannot be used; the message names the setting.
-    pub fn start(family: &'static str, options: &NodeOptions) -> anyhow::Result<Self> {
+    pub fn start(
+        family: &'static str,
+        callers: &'static [&'static str],
+        options: &NodeOptions,
+    ) -> anyhow::Result<Self> {
         init_logs(options.log_format, &options.log)?;
         let path = options.secret_file.display();
         let text = std::fs::read_to_string(&options.secret_file)
             .map_err(|error| anyhow::anyhow!("--secret-file {path}: cannot be read: {error}"))?;
         let secret = Secret::new(text.trim()).map_err(|error| anyhow::anyhow!("--secret-file {path}: {error}"))?;
-        let node = Self::assemble(family, &options.id, Seams::system(), secret)?;
+        let mut node = Self::assemble(family, &options.id, Seams::system(), secret)?;
+        if let Some(folder) = &options.tls {
+            node.tls = Some(Tls::between_tiers("--tls", folder, family, callers, &node.seams, &node.metrics)?);
+        }
         if let Some(faults) = options.faults.clone() {
             node.faults.set(faults)?;
         }
@@ -193,6 +211,8 @@ impl Node {
             tasks,
             readiness: Readiness::starting(),
             secret,
+            tls: None,
+            edge: None,
             faults,
             limits,
             demand: Demand::default(),
@@ -259,7 +279,12 @@ impl Listening {
     pub async fn serve(self, service: impl Answers, limits: ListenerLimits) -> anyhow::Result<()> {
         let Self { node, listener, drain, .. } = self;
         let connections = Connections::new(&node.limits, &node.metrics);
-        drop(node.tasks.spawn(serve(listener, service, limits, node.tasks.clone(), connections)));
+        for tls in [&node.tls, &node.edge].into_iter().flatten() {
+            tls.watch(&node.tasks)?;
+        }
+        let tls = node.edge.clone().or_else(|| node.tls.clone().filter(Tls::answers));
+        let door = Door { listener, tls };
+        drop(node.tasks.spawn(serve(door, service, limits, node.tasks.clone(), connections)));
         node.tasks.spawn_until_stop(node.lag.clone().watch());
         drain::at_signal(&node, drain).await
     }

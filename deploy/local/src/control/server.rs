@@ -45,7 +45,7 @@ async fn authorised(State(expected): State<String>, request: Request, next: Next
 }
 
 async fn status(State(cluster): State<Arc<Cluster>>) -> Json<Status> {
-    Json(Status { nodes: cluster.status(), faults: cluster.faults() })
+    Json(Status { nodes: cluster.status(), tls: cluster.tls, faults: cluster.faults() })
 }
 
 async fn signal(State(cluster): State<Arc<Cluster>>, Json(wish): Json<SignalRequest>) -> Response {

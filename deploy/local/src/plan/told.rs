@@ -26,6 +26,7 @@ pub(super) struct Told<'a> {
     pub(super) all: &'a [NodePlan],
     pub(super) sites: &'a Sites,
     pub(super) shared: &'a Shared,
+    pub(super) tls: bool,
     pub(super) dir: &'a DataDir,
 }
 
@@ -42,6 +43,8 @@ impl Told<'_> {
                 ("--drain-delay-s", DRAIN_DELAY.as_secs().to_string()),
                 ("--drain-s", DRAIN.as_secs().to_string()),
             ]);
+            let folder = self.tls.then(|| display(&self.dir.tls().join(node.family.name())));
+            options.extend(folder.map(|folder| ("--tls", folder)));
         }
         options.extend(match node.family {
             Family::Frontend => {

@@ -52,7 +52,7 @@ impl Carts {
             .stderr(log)
             .spawn()
             .unwrap();
-        let transport = std::sync::Arc::new(HttpTransport::new(node));
+        let transport = std::sync::Arc::new(HttpTransport::new(node, contract::Family::Carts));
         let discovery = format!("static://{own}").parse().unwrap();
         let client = Client::new(node, transport, discovery, ClientOptions::default());
         Self { process, client, cart }
