@@ -15,8 +15,8 @@ use crate::{
 /// How long a node may take to answer at its operations listener; it may be in trouble on purpose.
 const OPS_WITHIN: Duration = Duration::from_secs(5);
 /// Places in a logic node's admission beyond those of the model: the real work happens outside of the slots, so without
-/// them slots would stand empty for moments; with many of them the model would queue where admission does not see it.
-const BESIDE_THE_SLOTS: u32 = 2;
+/// one slots would stand empty for moments; with more of them the model would queue where admission does not see it.
+const BESIDE_THE_SLOTS: u32 = 1;
 /// Fewest requests that a storefront of a modelled cluster works on at a time.
 const WORK_MIN: u32 = 2;
 

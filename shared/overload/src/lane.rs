@@ -24,8 +24,9 @@ pub(crate) struct Waiter {
     pub(crate) deadline: Instant,
 }
 
-/// Who calls a node. It decides how long a standing queue lets anybody wait: the edge refuses at once, and the nodes behind
-/// it later than their callers give way, since a refusal from within has cost the work of all tiers before it.
+/// Who calls a node. It decides how a standing queue is run: the edge serves the newest and refuses the others at once; the
+/// nodes behind it serve the oldest, and refuse only after an interval. Before that their callers give way, and a refusal from
+/// within has cost the work of all tiers before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tier {
     /// Customers.
@@ -106,12 +107,13 @@ impl Lane {
         let places = u64::from(limit) * u64::from(settings.queue_percent) / 100;
         let target_ms = match self.tier {
             Tier::Edge => settings.queue_target_ms,
-            Tier::Inner => settings.inner_target_ms,
+            Tier::Inner => settings.queue_interval_ms,
         };
         Discipline {
             length_max: usize::try_from(places).unwrap_or(usize::MAX),
             target: Duration::from_millis(target_ms.into()),
             interval: Duration::from_millis(settings.queue_interval_ms.into()),
+            newest_first: self.tier == Tier::Edge,
         }
     }
 }

@@ -26,6 +26,9 @@ pub(crate) struct Discipline {
     pub(crate) target: Duration,
     /// The longest wait in one that does not stand, and how long it must not have been empty to stand.
     pub(crate) interval: Duration,
+    /// Whether a standing queue serves the newest first. Not where callers hold to a limit of their own: there everybody's
+    /// turn comes within a few works, and newest-first would only starve the oldest.
+    pub(crate) newest_first: bool,
 }
 
 /// Entries by class, each in order of arrival.
@@ -147,15 +150,16 @@ impl<T> Queue<T> {
 
     /// Takes out what would be served last, if it matters less than this class.
     fn last_after(&mut self, class: Class, now: Instant, discipline: Discipline) -> Option<T> {
-        let stands = self.stands(now, discipline);
+        let newest_first = discipline.newest_first && self.stands(now, discipline);
         let less = self.classes[class as usize + 1..].iter_mut().rev().find(|less| !less.is_empty())?;
-        let last = if stands { less.pop_front() } else { less.pop_back() };
+        let last = if newest_first { less.pop_front() } else { less.pop_back() };
         last.map(|entry| entry.item)
     }
 
     /// Takes out what is next, or first, one at a time, what has waited too long: the oldest of any class.
     pub(crate) fn pop(&mut self, now: Instant, discipline: Discipline) -> Popped<T> {
-        let (stands, patience) = (self.stands(now, discipline), self.patience(now, discipline));
+        let patience = self.patience(now, discipline);
+        let newest_first = discipline.newest_first && self.stands(now, discipline);
         let aged = |class: &VecDeque<Entry<T>>| class.front().is_some_and(|oldest| now - oldest.since > patience);
         if let Some(entry) = self.classes.iter_mut().find(|class| aged(class)).and_then(VecDeque::pop_front) {
             self.note_refused(now, discipline);
@@ -166,7 +170,7 @@ impl<T> Queue<T> {
             return Popped::Empty;
         };
         let entries = &mut self.classes[class as usize];
-        let Some(entry) = (if stands { entries.pop_back() } else { entries.pop_front() }) else {
+        let Some(entry) = (if newest_first { entries.pop_back() } else { entries.pop_front() }) else {
             return Popped::Empty;
         };
         self.note_empty();

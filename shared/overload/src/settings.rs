@@ -48,11 +48,9 @@ pub struct AdmissionSettings {
     pub checkout_max: u32,
     /// Places in the queue for a hundred places under work.
     pub queue_percent: u32,
-    /// Longest wait in a queue that stands. Below the 20 ms within which a refusal must come (F3).
+    /// Longest wait in a queue that stands, at the edge. Below the 20 ms within which a refusal must come (F3).
     pub queue_target_ms: u32,
-    /// The same of nodes that other nodes call. Above `inner_queue_ms`, so that their callers give way before they refuse.
-    pub inner_target_ms: u32,
-    /// Longest wait in any other queue, and how long one must not have been empty to stand.
+    /// Longest wait in any other queue, those of nodes that other nodes call among them, and how long one must not have been empty to stand.
     pub queue_interval_ms: u32,
     /// Mean wait in the queues of other nodes above which the limit falls (DAGOR's 20 ms).
     pub inner_queue_ms: u32,
@@ -78,7 +76,6 @@ impl Default for AdmissionSettings {
             checkout_max: 256,
             queue_percent: 200,
             queue_target_ms: 10,
-            inner_target_ms: 60,
             queue_interval_ms: 100,
             inner_queue_ms: 20,
             lag_ms: 50,
@@ -91,7 +88,7 @@ impl Default for AdmissionSettings {
 }
 
 impl AdmissionSettings {
-    fn bounded(&self) -> [(&'static str, u32, u32, u32); 13] {
+    fn bounded(&self) -> [(&'static str, u32, u32, u32); 12] {
         [
             ("work_min", self.work_min, 1, 65_536),
             ("work_max", self.work_max, 1, 65_536),
@@ -99,7 +96,6 @@ impl AdmissionSettings {
             ("checkout_max", self.checkout_max, 1, 65_536),
             ("queue_percent", self.queue_percent, 0, 10_000),
             ("queue_target_ms", self.queue_target_ms, 1, 60_000),
-            ("inner_target_ms", self.inner_target_ms, 1, 60_000),
             ("queue_interval_ms", self.queue_interval_ms, 1, 60_000),
             ("inner_queue_ms", self.inner_queue_ms, 1, 60_000),
             ("lag_ms", self.lag_ms, 1, 60_000),

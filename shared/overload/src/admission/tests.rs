@@ -143,7 +143,7 @@ async fn waiting_ends_with_the_deadline_or_the_age_limit_and_with_protection() {
 
 #[tokio::test(start_paused = true)]
 async fn behind_the_edge_a_standing_queue_is_patient_until_callers_give_way() {
-    for (tier, tens_of_ms) in [(Tier::Edge, 1), (Tier::Inner, 6)] {
+    for (tier, tens_of_ms) in [(Tier::Edge, 1), (Tier::Inner, 10)] {
         let point = Point::of(tier, TWO);
         let _inside = [point.permit(Class::Normal), point.permit(Class::Normal)];
         assert_eq!(point.enter(Class::Normal).await.unwrap_err(), Refused::Aged, "after an interval: the queue stands");

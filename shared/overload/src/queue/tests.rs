@@ -4,8 +4,12 @@ use proptest::prelude::*;
 
 use super::*;
 
-const DISCIPLINE: Discipline =
-    Discipline { length_max: 5, target: Duration::from_millis(10), interval: Duration::from_millis(100) };
+const DISCIPLINE: Discipline = Discipline {
+    length_max: 5,
+    target: Duration::from_millis(10),
+    interval: Duration::from_millis(100),
+    newest_first: true,
+};
 
 /// What may happen, each after so many milliseconds.
 #[derive(Clone, Debug)]
@@ -34,6 +38,7 @@ struct Model {
     waiting: Vec<Waiting>,
     busy_since: Option<Instant>,
     refused_at: Option<Instant>,
+    newest_first: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,8 +68,8 @@ impl Model {
     /// In the order of service.
     fn ordered(&self, now: Instant) -> Vec<Waiting> {
         let mut all = self.waiting.clone();
-        let stands = self.stands(now);
-        all.sort_by_key(|one| (one.class, if stands { u64::MAX - one.name } else { one.name }));
+        let newest_first = self.newest_first && self.stands(now);
+        all.sort_by_key(|one| (one.class, if newest_first { u64::MAX - one.name } else { one.name }));
         all
     }
 
@@ -79,8 +84,10 @@ impl Model {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
     #[test]
-    fn it_does_what_a_sorted_list_does(steps in steps()) {
-        let (mut queue, mut model, mut now) = (Queue::new(), Model::default(), Instant::now());
+    fn it_does_what_a_sorted_list_does(steps in steps(), newest_first: bool) {
+        let discipline = Discipline { newest_first, ..DISCIPLINE };
+        let model = Model { newest_first, ..Model::default() };
+        let (mut queue, mut model, mut now) = (Queue::new(), model, Instant::now());
         let mut tickets = std::collections::BTreeMap::new();
         for (name, (pause, step)) in (0_u64..).zip(steps) {
             now += Duration::from_millis(pause);
@@ -91,7 +98,7 @@ proptest! {
                     let full = model.waiting.len() >= DISCIPLINE.length_max;
                     let victim = last.filter(|last| full && last.class > class);
                     let waits = now + model.patience(now);
-                    match queue.push(now, DISCIPLINE, (Class::ALL[class], latest), name) {
+                    match queue.push(now, discipline, (Class::ALL[class], latest), name) {
                         Pushed::Full => {
                             prop_assert!(full && victim.is_none());
                             model.refuse(now);
@@ -115,7 +122,7 @@ proptest! {
                 Step::Pop => loop {
                     let (ordered, patience) = (model.ordered(now), model.patience(now));
                     let too_old = ordered.iter().any(|one| now - one.since > patience);
-                    match queue.pop(now, DISCIPLINE) {
+                    match queue.pop(now, discipline) {
                         Popped::Empty => {
                             prop_assert!(ordered.is_empty());
                             break;
@@ -139,8 +146,8 @@ proptest! {
                 },
                 Step::Leave(which) => {
                     if let Some(one) = model.waiting.get(which).copied() {
-                        prop_assert_eq!(queue.remove(now, DISCIPLINE, tickets[&one.name]), Some(one.name));
-                        prop_assert_eq!(queue.remove(now, DISCIPLINE, tickets[&one.name]), None, "it is out already");
+                        prop_assert_eq!(queue.remove(now, discipline, tickets[&one.name]), Some(one.name));
+                        prop_assert_eq!(queue.remove(now, discipline, tickets[&one.name]), None, "it is out already");
                         model.refuse(now);
                         model.take(one.name);
                     }
@@ -148,7 +155,7 @@ proptest! {
             }
             prop_assert_eq!(queue.len(), model.waiting.len());
             prop_assert!(queue.len() <= DISCIPLINE.length_max);
-            prop_assert_eq!(queue.stands(now, DISCIPLINE), model.stands(now));
+            prop_assert_eq!(queue.stands(now, discipline), model.stands(now));
         }
     }
 }
