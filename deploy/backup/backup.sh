@@ -31,7 +31,8 @@ snapshot() { # FILE
 date -u +%Y-%m-%dT%H:%M:%SZ >"$folder/taken"
 # Under another name until it is whole: half a copy must not be taken for one.
 dump >"$folder/postgres.part"
-listed <"$folder/postgres.part" | grep -q 'TABLE DATA orders' || { echo "the dump has no orders: is it the shop's database?"; exit 1; }
+# Not grep -q: it leaves at the first line, and whoever is still writing would fail.
+listed <"$folder/postgres.part" | grep 'TABLE DATA orders' >/dev/null || { echo "the dump has no orders: is it the shop's database?"; exit 1; }
 mv "$folder/postgres.part" "$folder/postgres.dump"
 if [ "${REDIS:-}" != none ]; then
     snapshot "$folder/redis.part" >"$folder/redis.log" 2>&1 || { cat "$folder/redis.log"; exit 1; }

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use tokio::time::sleep;
 
 use super::{
-    Findings, Lab,
+    Findings, Lab, TRIES_MAX,
     figures::{Bound, Figure, Unit},
     shop::{Model, Shop},
     step::{Load, Step, idle, offer, one_request_each},
@@ -49,15 +50,21 @@ pub(super) async fn run(lab: &Lab<'_>) -> anyhow::Result<Findings> {
 }
 
 async fn step(lab: &Lab<'_>, shop: &Shop, idle_s: f64, rate: f64, x: f64, protection: bool) -> anyhow::Result<Step> {
-    sleep(PAUSE).await;
     let promised = if protection { "on" } else { "off" };
     report::note(&format!("{x} times the peak for {:?}, protection {promised}", lab.options.step));
     let load = Load::steady(one_request_each(), rate, lab.options.step);
     let load = Load { contrast: !protection && lab.options.protection, ..load };
-    let seen = offer(lab.options, shop, &load, lab.seed).await?;
-    let step = Step { spent: seen.spent_beside(idle_s), ..Step::new(x, protection, &seen) };
-    step.note();
-    Ok(step)
+    let mut step = None;
+    for _ in 0..TRIES_MAX {
+        sleep(PAUSE).await;
+        let seen = offer(lab.options, shop, &load, lab.seed).await?;
+        let seen = Step { spent: seen.spent_beside(idle_s), ..Step::new(x, protection, &seen) };
+        seen.note();
+        if step.insert(seen).invalid.is_empty() {
+            break;
+        }
+    }
+    step.context("no try was made")
 }
 
 fn is_at(step: &Step, x: f64) -> bool {

@@ -89,6 +89,8 @@ pub(crate) struct Figure {
     pub(crate) verdict: Verdict,
     /// Whether the aim was reached; `None` if there is none.
     pub(crate) aim_reached: Option<bool>,
+    /// Whether a run behind it may not be believed; a failure stays one.
+    pub(crate) doubted: bool,
     /// What it was made of, and why it may not be believed.
     pub(crate) remarks: Vec<String>,
 }
@@ -97,7 +99,18 @@ impl Figure {
     pub(crate) fn new(id: &'static str, what: impl Into<String>, unit: Unit, measured: Option<f64>) -> Self {
         let measured = measured.filter(|measured| measured.is_finite());
         let (what, verdict) = (what.into(), Verdict::Shown);
-        Self { id, what, measured, unit, must: None, aim: None, verdict, aim_reached: None, remarks: Vec::new() }
+        Self {
+            id,
+            what,
+            measured,
+            unit,
+            must: None,
+            aim: None,
+            verdict,
+            aim_reached: None,
+            doubted: false,
+            remarks: Vec::new(),
+        }
     }
 
     /// What it must be, and what we aim at.
@@ -118,6 +131,7 @@ impl Figure {
         if !doubts.is_empty() && self.verdict == Verdict::Pass {
             self.verdict = Verdict::Invalid;
         }
+        self.doubted |= !doubts.is_empty();
         self.remarks.extend(doubts.iter().map(|doubt| format!("invalid: {doubt}")));
         self
     }

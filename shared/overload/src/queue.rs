@@ -173,11 +173,12 @@ impl<T> Queue<T> {
         let Some(entry) = (if newest_first { entries.pop_back() } else { entries.pop_front() }) else {
             return Popped::Empty;
         };
-        self.note_empty();
         if entry.latest <= now {
             self.note_refused(now, discipline);
+            self.note_empty();
             return Popped::Aged(entry.item);
         }
+        self.note_empty();
         Popped::Next { item: entry.item, class, waited: now - entry.since }
     }
 

@@ -22,6 +22,8 @@ fn script(name: &str, folder: &Path, environment: &[(&str, &str)]) -> (bool, Str
 async fn start(postgres: &Postgres, redis: &Redis, data: Option<&Path>) -> Shop {
     Shop::start_with(|up| {
         up.env("TRESTLE_DATABASE", postgres.uri()).env("TRESTLE_REDIS", redis.uri());
+        // What came after the backup is young here, and would be left for later.
+        up.env("TRESTLE_RECONCILE_GRACE_S", "0");
         if let Some(ledger) = data {
             // The provider is another company: what it knows outlives our disks.
             let into = Path::new(up.get_args().last().unwrap()).join("provider-ledger.jsonl");
