@@ -24,8 +24,8 @@ pub(crate) struct Waiter {
     pub(crate) deadline: Instant,
 }
 
-/// Who calls a node. It decides how a standing queue is run: the edge serves the newest and refuses the others at once; the
-/// nodes behind it serve the oldest, and refuse only after an interval. Before that their callers give way, and a refusal from
+/// Who calls a node. It decides how a standing queue is run: the edge serves who matters most and came last, and refuses
+/// the others at once; the nodes behind it serve in the order of arrival, and refuse only after an interval. Before that their callers give way, and a refusal from
 /// within has cost the work of all tiers before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tier {
@@ -113,7 +113,7 @@ impl Lane {
             length_max: usize::try_from(places).unwrap_or(usize::MAX),
             target: Duration::from_millis(target_ms.into()),
             interval: Duration::from_millis(settings.queue_interval_ms.into()),
-            newest_first: self.tier == Tier::Edge,
+            chooses: self.tier == Tier::Edge,
         }
     }
 }

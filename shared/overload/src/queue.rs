@@ -26,9 +26,10 @@ pub(crate) struct Discipline {
     pub(crate) target: Duration,
     /// The longest wait in one that does not stand, and how long it must not have been empty to stand.
     pub(crate) interval: Duration,
-    /// Whether a standing queue serves the newest first. Not where callers hold to a limit of their own: there everybody's
-    /// turn comes within a few works, and newest-first would only starve the oldest.
-    pub(crate) newest_first: bool,
+    /// Whether the most important is served first, and of those the newest while the queue stands. Not where callers hold to a
+    /// limit of their own: they have chosen already, everybody's turn comes within a few works, and any other order than that
+    /// of arrival would only starve some of the chosen.
+    pub(crate) chooses: bool,
 }
 
 /// Entries by class, each in order of arrival.
@@ -150,7 +151,7 @@ impl<T> Queue<T> {
 
     /// Takes out what would be served last, if it matters less than this class.
     fn last_after(&mut self, class: Class, now: Instant, discipline: Discipline) -> Option<T> {
-        let newest_first = discipline.newest_first && self.stands(now, discipline);
+        let newest_first = discipline.chooses && self.stands(now, discipline);
         let less = self.classes[class as usize + 1..].iter_mut().rev().find(|less| !less.is_empty())?;
         let last = if newest_first { less.pop_front() } else { less.pop_back() };
         last.map(|entry| entry.item)
@@ -159,16 +160,14 @@ impl<T> Queue<T> {
     /// Takes out what is next, or first, one at a time, what has waited too long: the oldest of any class.
     pub(crate) fn pop(&mut self, now: Instant, discipline: Discipline) -> Popped<T> {
         let patience = self.patience(now, discipline);
-        let newest_first = discipline.newest_first && self.stands(now, discipline);
+        let newest_first = discipline.chooses && self.stands(now, discipline);
         let aged = |class: &VecDeque<Entry<T>>| class.front().is_some_and(|oldest| now - oldest.since > patience);
         if let Some(entry) = self.classes.iter_mut().find(|class| aged(class)).and_then(VecDeque::pop_front) {
             self.note_refused(now, discipline);
             self.note_empty();
             return Popped::Aged(entry.item);
         }
-        let Some(class) = Class::ALL.into_iter().find(|class| !self.classes[*class as usize].is_empty()) else {
-            return Popped::Empty;
-        };
+        let Some(class) = self.next_class(discipline) else { return Popped::Empty };
         let entries = &mut self.classes[class as usize];
         let Some(entry) = (if newest_first { entries.pop_back() } else { entries.pop_front() }) else {
             return Popped::Empty;
@@ -180,6 +179,15 @@ impl<T> Queue<T> {
         }
         self.note_empty();
         Popped::Next { item: entry.item, class, waited: now - entry.since }
+    }
+
+    /// Of which class the next is.
+    fn next_class(&self, discipline: Discipline) -> Option<Class> {
+        let mut waiting = Class::ALL.into_iter().filter(|class| !self.classes[*class as usize].is_empty());
+        match discipline.chooses {
+            true => waiting.next(),
+            false => waiting.min_by_key(|class| self.classes[*class as usize].front().map(|entry| entry.ticket)),
+        }
     }
 
     /// Takes one out that no longer wants to wait; `None` when it is out already.

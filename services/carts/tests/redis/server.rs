@@ -135,7 +135,7 @@ async fn what_waiting_for_a_replica_is_good_for() {
     until("the replica's file is there", || {
         persistence("aof_enabled") == "1" && persistence("aof_rewrite_in_progress") == "0"
     });
-    let [hasty, patient] = ["", "?wait=1&wait_ms=1000"].map(|wait| format!("{}{wait}", master.uri()));
+    let [hasty, patient] = ["", "?wait=1&wait_ms=500"].map(|wait| format!("{}{wait}", master.uri()));
     let [hasty, patient] = [Client::open(&hasty).await, Client::open(&patient).await];
     patient.add(cart(1), "waited").await.unwrap();
     replica.pause();

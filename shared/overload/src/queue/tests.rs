@@ -8,7 +8,7 @@ const DISCIPLINE: Discipline = Discipline {
     length_max: 5,
     target: Duration::from_millis(10),
     interval: Duration::from_millis(100),
-    newest_first: true,
+    chooses: true,
 };
 
 /// What may happen, each after so many milliseconds.
@@ -38,7 +38,7 @@ struct Model {
     waiting: Vec<Waiting>,
     busy_since: Option<Instant>,
     refused_at: Option<Instant>,
-    newest_first: bool,
+    chooses: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,11 +65,20 @@ impl Model {
         if self.stands(now) { DISCIPLINE.target } else { DISCIPLINE.interval }
     }
 
+    /// The most important first, the last of which gives way.
+    fn by_importance(&self, now: Instant) -> Vec<Waiting> {
+        let mut all = self.waiting.clone();
+        let newest_first = self.chooses && self.stands(now);
+        all.sort_by_key(|one| (one.class, if newest_first { u64::MAX - one.name } else { one.name }));
+        all
+    }
+
     /// In the order of service.
     fn ordered(&self, now: Instant) -> Vec<Waiting> {
-        let mut all = self.waiting.clone();
-        let newest_first = self.newest_first && self.stands(now);
-        all.sort_by_key(|one| (one.class, if newest_first { u64::MAX - one.name } else { one.name }));
+        let mut all = self.by_importance(now);
+        if !self.chooses {
+            all.sort_by_key(|one| one.name);
+        }
         all
     }
 
@@ -84,9 +93,9 @@ impl Model {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
     #[test]
-    fn it_does_what_a_sorted_list_does(steps in steps(), newest_first: bool) {
-        let discipline = Discipline { newest_first, ..DISCIPLINE };
-        let model = Model { newest_first, ..Model::default() };
+    fn it_does_what_a_sorted_list_does(steps in steps(), chooses: bool) {
+        let discipline = Discipline { chooses, ..DISCIPLINE };
+        let model = Model { chooses, ..Model::default() };
         let (mut queue, mut model, mut now) = (Queue::new(), model, Instant::now());
         let mut tickets = std::collections::BTreeMap::new();
         for (name, (pause, step)) in (0_u64..).zip(steps) {
@@ -94,7 +103,7 @@ proptest! {
             match step {
                 Step::Push(class, left) => {
                     let latest = now + Duration::from_millis(left);
-                    let last = model.ordered(now).last().copied();
+                    let last = model.by_importance(now).last().copied();
                     let full = model.waiting.len() >= DISCIPLINE.length_max;
                     let victim = last.filter(|last| full && last.class > class);
                     let waits = now + model.patience(now);
