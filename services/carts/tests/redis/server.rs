@@ -129,6 +129,12 @@ async fn what_waiting_for_a_replica_is_good_for() {
     let follow = format!("127.0.0.1 {}", master.port());
     let replica = Redis::with(&[&durable[..], &["--replicaof", &follow]].concat());
     until("the replica has copied", || replica.info(&["INFO", "replication"], "master_link_status") == "up");
+    // Not before its first word back, up to a second later, does the master send it what comes after the copy.
+    let heard = || {
+        let first = master.info(&["INFO", "replication"], "slave0");
+        first.contains("state=online") && !first.contains("offset=0,")
+    };
+    until("the replica was heard of", heard);
     // What WAIT counts is in the replica's memory. After its first copy it writes a whole new file for its disk; until
     // that is there, its end would lose what it has counted for.
     let persistence = |field| replica.info(&["INFO", "persistence"], field);
