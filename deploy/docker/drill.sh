@@ -85,7 +85,8 @@ start_load() {
     $COMPOSE run --rm -T --no-deps loadtest quick --customers "${CUSTOMERS:-16}" --duration "$1" >"$report" 2>&1 </dev/null &
     load=$!
     for _ in $(seq 60); do
-        if docker ps --format '{{.Names}}' | grep -q 'loadtest.*run'; then
+        # Not grep -q: it leaves at the first line, and whoever is still writing would fail.
+        if docker ps --format '{{.Names}}' | grep 'loadtest.*run' >/dev/null; then
             load_until=$(($(date +%s) + ${1%s}))
             return
         fi

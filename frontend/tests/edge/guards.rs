@@ -105,7 +105,7 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_body_is_answered_and_not_reset() {
     let edge = Edge::new();
-    let listener = runtime::bind("--listen", "127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let listener = runtime::bind("--listen", "127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
     let tasks = edge.node.tasks.clone();
     drop(tasks.spawn(runtime::serve(

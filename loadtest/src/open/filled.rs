@@ -7,8 +7,9 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use hyper::{Method, Uri};
-use tokio::{task::JoinSet, time::sleep};
+use tokio::time::sleep;
 
 use super::{
     actions::{Places, key_header},
@@ -39,34 +40,24 @@ pub(crate) struct FilledCarts(Mutex<Vec<Filled>>);
 impl FilledCarts {
     /// Fills so many carts, one for each session.
     pub(crate) async fn fill(
-        sender: &Arc<Sender>,
+        sender: &Sender,
         sessions: &Sessions,
         places: &Places,
         count: usize,
     ) -> anyhow::Result<Self> {
-        let mut fillers = JoinSet::new();
-        for filler in 0..FILLERS {
-            let own = (filler..count).step_by(FILLERS).filter_map(|number| {
+        let owned: Vec<_> = (0..count).map_while(|number| Some((number, sessions.own()?))).collect();
+        let carts: Vec<_> = stream::iter(owned)
+            .map(async |(number, session)| {
                 let (_, add) = places.product(number);
-                Some((number, sessions.own()?, add.clone()))
-            });
-            let (own, sender) = (own.collect::<Vec<_>>(), Arc::clone(sender));
-            fillers.spawn(async move {
-                let mut carts = Vec::new();
-                for (number, session, add) in own {
-                    let cart = filled(&sender, number, &session, add).await?;
-                    carts.push(Filled { session, cart });
+                match filled(sender, number, &session, add.clone()).await {
+                    Ok(cart) => Ok(Filled { session, cart }),
+                    Err(problem) => Err(InvalidRun(format!("filling carts before the run: {problem}"))),
                 }
-                Ok(carts)
-            });
-        }
-        let mut all = Vec::new();
-        for carts in fillers.join_all().await {
-            all.extend(
-                carts.map_err(|problem: String| InvalidRun(format!("filling carts before the run: {problem}")))?,
-            );
-        }
-        Ok(Self(Mutex::new(all)))
+            })
+            .buffer_unordered(FILLERS)
+            .try_collect()
+            .await?;
+        Ok(Self(Mutex::new(carts)))
     }
 
     /// The next; `None` when all are paid for.

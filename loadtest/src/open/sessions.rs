@@ -12,8 +12,12 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use hyper::{Method, Uri, header::HeaderValue};
-use tokio::{sync::mpsc, task::JoinSet, time::sleep};
+use tokio::{
+    sync::mpsc,
+    time::{sleep, timeout},
+};
 
 use super::sender::{Ask, Sender};
 use crate::{InvalidRun, wire};
@@ -62,24 +66,15 @@ pub(crate) struct WornOut(mpsc::UnboundedReceiver<Worn>);
 impl Sessions {
     /// Opens `shared` and `own` sessions.
     pub(crate) async fn open(sender: &Arc<Sender>, shared: usize, own: usize) -> anyhow::Result<(Self, WornOut)> {
-        let mut openers = JoinSet::new();
-        for opener in 0..OPENERS {
-            let sender = Arc::clone(sender);
-            let count = (opener..shared + own).step_by(OPENERS).count();
-            openers.spawn(async move {
-                let mut sessions = Vec::new();
-                for number in 0..count {
-                    sessions.push(tokio::time::timeout(OPEN_WITHIN, open(&sender, opener + number)).await);
-                }
-                sessions
-            });
-        }
-        let mut sessions = Vec::new();
-        for opened in openers.join_all().await.into_iter().flatten() {
-            let opened = opened.unwrap_or_else(|_| Err(format!("no answer within {OPEN_WITHIN:?}")));
-            let opened = opened.map_err(|problem| InvalidRun(format!("POST /api/session: {problem}")));
-            sessions.push(Arc::new(opened?));
-        }
+        let mut sessions: Vec<_> = stream::iter(0..shared + own)
+            .map(async |number| {
+                let opened = timeout(OPEN_WITHIN, open(sender, number)).await;
+                let opened = opened.unwrap_or_else(|_| Err(format!("no answer within {OPEN_WITHIN:?}")));
+                opened.map(Arc::new).map_err(|problem| InvalidRun(format!("POST /api/session: {problem}")))
+            })
+            .buffer_unordered(OPENERS)
+            .try_collect()
+            .await?;
         let own = sessions.split_off(shared);
         let (worn, worn_out) = mpsc::unbounded_channel();
         let sessions = Self { shared: Mutex::new(sessions), next: AtomicUsize::new(0), own: Mutex::new(own), worn };
@@ -119,7 +114,7 @@ pub(crate) async fn top_up(sessions: Arc<Sessions>, sender: Arc<Sender>, WornOut
     while let Some(what) = worn.recv().await {
         let session = loop {
             number += 1;
-            match tokio::time::timeout(OPEN_WITHIN, open(&sender, number)).await {
+            match timeout(OPEN_WITHIN, open(&sender, number)).await {
                 Ok(Ok(session)) => break Arc::new(session),
                 _ => sleep(PAUSE).await,
             }

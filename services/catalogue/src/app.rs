@@ -62,8 +62,8 @@ impl App {
         }
     }
 
-    /// Opens the store as soon as it is there, puts missing products on the shelf and sets the node ready; or begins to copy the home site's
-    /// shelf, and the node is ready when it has it.
+    /// Opens the store as soon as it is there, puts missing products on the shelf and sets the node ready; or begins to copy
+    /// the home site's shelf, and the node is ready when it has it.
     ///
     /// # Errors
     /// When store or data file cannot be used; the message names the setting.

@@ -24,9 +24,9 @@ pub(crate) struct Waiter {
     pub(crate) deadline: Instant,
 }
 
-/// Who calls a node. It decides how a standing queue is run: the edge serves who matters most and came last, and refuses
-/// the others at once; the nodes behind it serve in the order of arrival, and refuse only after an interval. Before that their callers give way, and a refusal from
-/// within has cost the work of all tiers before it.
+/// Who calls a node. It decides how a standing queue is run: the edge serves who matters most and came last, and refuses the
+/// others at once; the nodes behind it serve in the order of arrival, and refuse only after an interval. Before that their
+/// callers give way, and a refusal from within has cost the work of all tiers before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tier {
     /// Customers.

@@ -115,16 +115,7 @@ mod tests {
         let secret = Secret::new("0123456789abcdef").unwrap();
         let node = Node::assemble("orders", "1", Seams::system(), secret).unwrap();
         let ask = async |path: &str| {
-            let info = BuildInfo {
-                family: String::new(),
-                id: String::new(),
-                version: "",
-                commit: None,
-                built_at: None,
-                pid: 0,
-                started_at: String::new(),
-            };
-            let routes = routes(node.readiness.clone(), node.metrics.clone(), info);
+            let routes = routes(node.readiness.clone(), node.metrics.clone(), node.build_info());
             let answer = routes.oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
             let status = answer.status().as_u16();
             (status, String::from_utf8(to_bytes(answer.into_body(), 100).await.unwrap().to_vec()).unwrap())

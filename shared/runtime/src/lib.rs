@@ -23,7 +23,6 @@ pub use demand::{Demand, DemandRules, DemandRulesError, FailsOnPurpose};
 pub use drain::{CutOff, DRAIN_DELAY_S, DRAIN_S, DrainOptions, EXIT_CUT_OFF, exit_code, run_to_exit};
 pub use faults::{FaultRule, FaultRules, FaultRulesError, Faults, SLOW_MS_MAX};
 pub use health::{BuildInfo, Readiness};
-pub(crate) use listener::bind_now;
 pub use listener::{Answers, Door, ListenerLimits, bind, serve};
 pub use metrics::Metrics;
 pub use node::{Listening, Node, NodeOptions, NodeOptionsError, Secret};

@@ -12,11 +12,14 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::either::Either;
 use tower::{Service, ServiceExt as _, util::MapErr};
 
 use crate::{Connections, Tasks, Tls, connections::Connection};
+
+/// Connections that the kernel keeps until they are taken.
+const BACKLOG: u32 = 1_024;
 
 /// Bounds of one listener.
 #[derive(Clone, Copy, Debug)]
@@ -58,26 +61,21 @@ impl ListenerLimits {
 ///
 /// # Errors
 /// When the address cannot be had; the message names the setting and what to do.
-pub async fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| not_bound(setting, address, &error))
-}
-
-/// The same without waiting, for an address that needs no look-up.
-pub(crate) fn bind_now(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let bound = std::net::TcpListener::bind(address).and_then(|listener| {
-        listener.set_nonblocking(true)?;
-        TcpListener::from_std(listener)
-    });
-    bound.map_err(|error| not_bound(setting, address, &error))
-}
-
-fn not_bound(setting: &str, address: SocketAddr, error: &std::io::Error) -> anyhow::Error {
-    match error.kind() {
+pub fn bind(setting: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    listening(address).map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => anyhow::anyhow!(
             "{setting} {address}: the port is taken; end the process that uses it or choose another port"
         ),
         _ => anyhow::anyhow!("{setting} {address}: cannot listen there: {error}"),
-    }
+    })
+}
+
+/// What `TcpListener::bind` does, without its look-up of names: nothing is waited for.
+fn listening(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// A listener, and the TLS that whoever comes in must speak, if any.

@@ -10,8 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     Answers, BuildInfo, Connections, Demand, DemandRules, Door, DrainOptions, FaultRules, Faults, ListenerLimits,
-    LogFormat, Metrics, Readiness, Seams, Tasks, Tls, bind, bind_now, demand, drain, faults, health, init_logs, limits,
-    serve,
+    LogFormat, Metrics, Readiness, Seams, Tasks, Tls, bind, demand, drain, faults, health, init_logs, limits, serve,
 };
 
 /// The shared secret of a cluster: nodes take calls only from bearers of it.
@@ -178,7 +177,7 @@ impl Node {
     /// Serves the operations listener for as long as the process lives: also while a store is waited for, and while the
     /// node drains.
     fn operate(&self, options: &NodeOptions) -> anyhow::Result<()> {
-        let listener = bind_now("--ops-listen", options.ops_listen)?;
+        let listener = bind("--ops-listen", options.ops_listen)?;
         tracing::info!(family = self.family, node = self.id, ops_address = %listener.local_addr()?, "node starts");
         let ops = health::routes(self.readiness.clone(), self.metrics.clone(), self.build_info())
             .merge(faults::routes(self.faults.clone(), self.secret.clone()))
@@ -237,13 +236,13 @@ impl Node {
     /// # Errors
     /// When an address cannot be had.
     pub async fn listen(&self, options: &NodeOptions) -> anyhow::Result<Listening> {
-        let listener = bind("--listen", options.listen).await?;
+        let listener = bind("--listen", options.listen)?;
         let address = listener.local_addr()?;
         tracing::info!(family = self.family, node = self.id, %address, options = ?options, "node started");
         Ok(Listening { node: self.clone(), address, listener, drain: options.drain })
     }
 
-    fn build_info(&self) -> BuildInfo {
+    pub(crate) fn build_info(&self) -> BuildInfo {
         BuildInfo {
             family: self.family.to_owned(),
             id: self.id.clone(),

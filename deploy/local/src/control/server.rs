@@ -19,7 +19,7 @@ use crate::{faults::Fault, plan::DataDir, supervisor::Cluster, up::write_private
 
 /// Listens on a free loopback port and writes it into the data folder.
 pub(crate) async fn serve(cluster: Arc<Cluster>, secret: &Secret, dir: &DataDir, tasks: &Tasks) -> anyhow::Result<()> {
-    let listener = bind("the control listener", SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    let listener = bind("the control listener", SocketAddr::from(([127, 0, 0, 1], 0)))?;
     let file = ControlFile { address: listener.local_addr()?.to_string(), pid: std::process::id() };
     let router = Router::new()
         .route("/status", get(status))

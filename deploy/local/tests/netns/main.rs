@@ -5,12 +5,13 @@
 //! `ip` and `iptables`, and says so where it is skipped.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+#[path = "../common/alone.rs"]
+mod alone;
 mod net;
 
 use std::{
-    fs::File,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
     time::Duration,
 };
 
@@ -40,18 +41,12 @@ struct Carts {
 impl Carts {
     fn start(net: &Net, number: usize, folder: &Path, node: &Node, cart: CartId) -> Self {
         let [own, other] = [number, 1 - number].map(|number| format!("{}:7000", net.address(number)));
-        let log = File::create(folder.join(format!("carts-{number}.log"))).unwrap();
-        let process = Command::new("ip")
+        let mut command = Command::new("ip");
+        command
             .args(["netns", "exec", &net.namespace(number), env!("CARGO_BIN_EXE_trestle"), "node", "carts"])
             .args(["--listen", &own, "--peers", &format!("static://{own},{other}"), "--secret-file"])
-            .arg(folder.join("secret"))
-            // Ends with this test's thread, even if that is killed.
-            .env("TRESTLE_SUPERVISOR_PID", std::process::id().to_string())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+            .arg(folder.join("secret"));
+        let process = alone::start(&mut command, &folder.join(format!("carts-{number}.log")));
         let transport = std::sync::Arc::new(HttpTransport::new(node, contract::Family::Carts));
         let discovery = format!("static://{own}").parse().unwrap();
         let client = Client::new(node, transport, discovery, ClientOptions::default());

@@ -4,10 +4,9 @@
 //!     cargo nextest run --release -p trestle -E 'test(what_tls_costs)' --run-ignored all --no-capture
 
 use std::{
-    fs::File,
     net::{Ipv4Addr, TcpListener},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
     sync::Arc,
     time::Duration,
 };
@@ -18,7 +17,7 @@ use rpc::{Client, ClientOptions, HttpTransport, Transport as _};
 use runtime::{Node, Seams, Secret, Tls};
 use tokio::time::Instant;
 
-use crate::cluster::PATIENCE;
+use crate::{alone, cluster::PATIENCE};
 
 const SECRET: &str = "0123456789abcdef";
 /// How many calls are under way at once.
@@ -49,14 +48,7 @@ impl Pair {
             let own = folder.join("logic");
             node.tls = Some(Tls::between_tiers("--tls", &own, "logic", &[], &node.seams, &node.metrics).unwrap());
         }
-        let log = File::create(folder.join(format!("{tls}.log"))).unwrap();
-        let process = command
-            .env("TRESTLE_SUPERVISOR_PID", std::process::id().to_string())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let process = alone::start(&mut command, &folder.join(format!("{tls}.log")));
         let transport = Arc::new(HttpTransport::new(&node, Family::Carts));
         let discovery = format!("static://{address}").parse().unwrap();
         let client = Client::new(&node, transport.clone(), discovery, ClientOptions::default());

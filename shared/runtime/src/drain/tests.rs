@@ -14,6 +14,7 @@ use crate::{Connections, ListenerLimits, Seams, Secret, bind, serve};
 
 const LONG: Duration = Duration::from_secs(600);
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: node\r\n\r\n";
+const SLOW: &[u8] = b"GET /slow HTTP/1.1\r\nhost: node\r\n\r\n";
 
 /// A node with two routes: `/` answers, `/slow` answers when it is let go.
 struct Running {
@@ -36,7 +37,7 @@ async fn running() -> Running {
         "done"
     });
     let routes = Router::new().route("/", get(async || "here")).route("/slow", slow);
-    let listener = bind("--listen", "127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let listener = bind("--listen", "127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
     drop(node.tasks.spawn(serve(listener, routes, ListenerLimits::INNER, node.tasks.clone(), Connections::default())));
     Running { node, address, arrived, let_go }
@@ -45,6 +46,14 @@ async fn running() -> Running {
 impl Running {
     async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// A request that is under work until it is let go.
+    async fn in_flight(&self) -> TcpStream {
+        let mut stream = self.connect().await;
+        stream.write_all(SLOW).await.unwrap();
+        self.arrived.notified().await;
+        stream
     }
 }
 
@@ -96,7 +105,7 @@ async fn the_delay_is_kept_and_work_in_flight_is_waited_for() {
     let (delay, began) = (Duration::from_millis(300), tokio::time::Instant::now());
     let slow = async {
         let mut stream = shop.connect().await;
-        ask(&mut stream, b"GET /slow HTTP/1.1\r\nhost: node\r\n\r\n").await
+        ask(&mut stream, SLOW).await
     };
     let let_go = async {
         shop.arrived.notified().await;
@@ -111,9 +120,7 @@ async fn the_delay_is_kept_and_work_in_flight_is_waited_for() {
 #[tokio::test]
 async fn what_is_cut_off_is_counted_and_the_exit_code_says_so() {
     let shop = running().await;
-    let mut stream = shop.connect().await;
-    stream.write_all(b"GET /slow HTTP/1.1\r\nhost: node\r\n\r\n").await.unwrap();
-    shop.arrived.notified().await;
+    let _stream = shop.in_flight().await;
     assert!(shop.node.metrics.page().contains("trestle_drain_unfinished"), "{}", shop.node.metrics.page());
     let ended = end(&shop.node, Duration::ZERO, Duration::from_millis(50), std::future::pending()).await;
     assert_eq!(ended.as_ref().unwrap_err().downcast_ref::<CutOff>().map(|cut_off| cut_off.tasks), Some(1));
@@ -129,9 +136,7 @@ async fn what_is_cut_off_is_counted_and_the_exit_code_says_so() {
 #[tokio::test]
 async fn a_second_signal_ends_it_at_once() {
     let shop = running().await;
-    let mut stream = shop.connect().await;
-    stream.write_all(b"GET /slow HTTP/1.1\r\nhost: node\r\n\r\n").await.unwrap();
-    shop.arrived.notified().await;
+    let _stream = shop.in_flight().await;
     let ended =
         tokio::time::timeout(Duration::from_secs(10), end(&shop.node, LONG, LONG, std::future::ready(()))).await;
     assert!(ended.unwrap().unwrap_err().is::<CutOff>());
