@@ -50,6 +50,9 @@ const ATTEMPT_WITHIN: Duration = Duration::from_secs(6);
 const CALL_WITHIN: Duration = Duration::from_secs(40);
 /// How long the shop may take to get well, and how many seconds in a row without a failure are well.
 const WELL_WITHIN: Duration = Duration::from_secs(30);
+/// The last lost reply and the last killed payments node keep permits to the provider for its longest handling and a lease
+/// (10 + 3 s); with fewer permits than customers need some are refused, which is no fault of the control phase.
+const PERMITS_BACK: Duration = Duration::from_secs(14);
 const WELL_SECONDS: u32 = 3;
 /// Attempts that are kept, about 600 bytes each.
 const HISTORY_MAX: usize = 2_000_000;
@@ -219,11 +222,12 @@ async fn full(recorder: &Recorder) {
     }
 }
 
-/// Until some seconds in a row show no failure, or the time is over; the checker judges, this only waits.
+/// Until all permits are back and some seconds in a row show no failure, or the time is over; the checker judges, this only
+/// waits.
 async fn get_well(recorder: &Recorder) {
     let started = Instant::now();
     let mut well = 0;
-    while well < WELL_SECONDS && started.elapsed() < WELL_WITHIN {
+    while (well < WELL_SECONDS || started.elapsed() < PERMITS_BACK) && started.elapsed() < WELL_WITHIN {
         let from = recorder.len();
         sleep_until(Instant::now() + Duration::from_secs(1)).await;
         let unanswered = |sent: &Sent| sent.end_ms.is_some() && sent.failed();

@@ -97,6 +97,18 @@ impl Sent {
         }
     }
 
+    /// What was asked, when, and what came of it.
+    pub(crate) fn in_words(&self) -> String {
+        let came = match &self.reply {
+            Reply::Told(told) => format!("{} {}", told.status, told.problem),
+            other => format!("{other:?}"),
+        };
+        let key = self.key.as_deref().unwrap_or("no key");
+        let took =
+            self.end_ms.map_or_else(|| "no answer".to_owned(), |end_ms| format!("{} ms", end_ms - self.begin_ms));
+        format!("{:?} ({key}) at {} ms: {came}, {took}", self.what, self.begin_ms)
+    }
+
     /// Whether it may have an effect that its sender was not told of.
     pub(crate) fn may_have_effect(&self) -> bool {
         match &self.reply {

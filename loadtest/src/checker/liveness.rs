@@ -14,6 +14,8 @@ const REST_WITHIN_MS: u64 = 60_000;
 const FAILED_MAX_PER_MILLE: usize = 1;
 /// Fewer attempts than this prove nothing.
 const ATTEMPTS_MIN: usize = 50;
+/// Failed attempts that a verdict describes.
+const FAILURES_SHOWN: usize = 5;
 /// Without faults a checkout is answered within the time after which the shop itself would say "later".
 const CONTROL_P99_MAX_MS: u64 = 5_000;
 
@@ -26,6 +28,13 @@ pub(crate) fn check(book: &Book<'_>, findings: &mut Findings, gaps: &mut Vec<Str
 fn few_failed(sent: &[&Sent]) -> bool {
     let failed = sent.iter().filter(|sent| sent.failed()).count();
     failed * 1_000 <= sent.len() * FAILED_MAX_PER_MILLE
+}
+
+/// How many failed, and the first of them as their customers saw it.
+fn failures(sent: &[&Sent]) -> String {
+    let failed: Vec<_> = sent.iter().filter(|sent| sent.failed()).collect();
+    let shown: Vec<_> = failed.iter().take(FAILURES_SHOWN).map(|sent| sent.in_words()).collect();
+    format!("{} of {} attempts failed: {}", failed.len(), sent.len(), shown.join("; "))
 }
 
 /// K15.
@@ -42,10 +51,7 @@ fn well_again(book: &Book<'_>, findings: &mut Findings, gaps: &mut Vec<String>) 
             let rest: Vec<_> = late.iter().copied().filter(|sent| sent.begin_ms >= from).collect();
             rest.len() >= ATTEMPTS_MIN && few_failed(&rest)
         });
-        findings.expect(Check::K15Liveness, well, || {
-            let failed = late.iter().filter(|sent| sent.failed()).count();
-            format!("not well within 30 s of healing: {failed} of {} attempts failed", late.len())
-        });
+        findings.expect(Check::K15Liveness, well, || format!("not well within 30 s of healing: {}", failures(&late)));
     }
     let rest = book.evidence.phases.rest_after_ms;
     findings.expect(Check::K15Liveness, rest.is_some_and(|rest_ms| rest_ms <= REST_WITHIN_MS), || {
@@ -89,10 +95,7 @@ fn control(book: &Book<'_>, findings: &mut Findings, gaps: &mut Vec<String>) {
         return;
     }
     let p99_ms = took_ms[(took_ms.len() - 1) * 99 / 100];
-    findings.expect(Check::T7Control, few_failed(&sent), || {
-        let failed = sent.iter().filter(|sent| sent.failed()).count();
-        format!("{failed} of {} attempts failed without any fault", sent.len())
-    });
+    findings.expect(Check::T7Control, few_failed(&sent), || format!("without any fault {}", failures(&sent)));
     findings.expect(Check::T7Control, p99_ms <= CONTROL_P99_MAX_MS, || {
         format!("p99 of checkouts is {p99_ms} ms without any fault, at most {CONTROL_P99_MAX_MS}")
     });
