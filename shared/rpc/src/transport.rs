@@ -102,11 +102,14 @@ impl HttpTransport {
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, TransportError> {
-        // Only a connection that was never made proves that nothing happened; everything else may have. A node that refuses
-        // our certificate says so when the request is under way already, but has read none of it.
-        self.http.request(request).await.map_err(|error| match error.is_connect() || refused_by_peer(&error) {
-            true => TransportError::NotSent(with_causes(&error)),
-            false => TransportError::Lost(with_causes(&error)),
+        // Three things prove that nothing happened, everything else may have: the connection was never made; it ended before
+        // the request was written; the node refused our certificate, which it says when the request is under way already,
+        // but has read none of it.
+        self.http.request(request).await.map_err(|error| {
+            match error.is_connect() || was_never_written(&error) || refused_by_peer(&error) {
+                true => TransportError::NotSent(with_causes(&error)),
+                false => TransportError::Lost(with_causes(&error)),
+            }
         })
     }
 
@@ -162,6 +165,13 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
+/// Whether the connection ended while the request was still waiting for it. hyper hands such a request back and calls it
+/// canceled; of one whose first byte was written it never says so (`client/dispatch.rs`, `proto/h1/dispatch.rs`).
+fn was_never_written(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.filter_map(|error| error.downcast_ref::<hyper::Error>()).any(hyper::Error::is_canceled)
+}
+
 /// The error and what is behind it: the first text alone is "client error".
 fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -212,6 +222,7 @@ impl Transport for InProcess {
 
 #[cfg(test)]
 mod tests {
+    use hyper_util::rt::TokioIo;
     use overload::Class;
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -346,6 +357,26 @@ mod tests {
         let nonsense = http.send("no address", request()).await;
         assert!(matches!(nonsense, Err(TransportError::NotSent(_))), "{nonsense:?}");
         assert!(!http.probe(&address).await);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_met_a_closed_connection_was_never_written() {
+        for written in [false, true] {
+            let (ours, mut theirs) = tokio::io::duplex(1 << 10);
+            let (mut client, connection) = hyper::client::conn::http1::handshake(TokioIo::new(ours)).await.unwrap();
+            let request = Request::new(Full::<Bytes>::default());
+            let sent = if written {
+                let serve = async move { theirs.read_u8().await.unwrap() };
+                let (sent, _, _) = tokio::join!(client.send_request(request), connection, serve);
+                sent
+            } else {
+                drop(theirs);
+                let (sent, _) = tokio::join!(client.send_request(request), connection);
+                sent
+            };
+            let error = sent.unwrap_err();
+            assert_eq!(was_never_written(&error), !written, "{error:?}");
+        }
     }
 
     #[tokio::test]
