@@ -1,10 +1,12 @@
 //! The open connections of one listener: counted, bounded, and the nearer to the bound the shorter the patience with idle
-//! and slow ones (O13). A thousand silent clients then turn over in a second instead of keeping everybody else out.
+//! and slow ones (O13). A thousand silent clients then turn over in a second instead of keeping everybody else out. At the
+//! bound a newcomer takes the place of whoever has been there longest without asking anything.
 
 use std::{
+    collections::BTreeMap,
     sync::{
-        Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -12,6 +14,7 @@ use std::{
 use opentelemetry::KeyValue;
 use overload::Limits;
 use rustix::process::{Resource, getrlimit};
+use tokio::sync::Notify;
 
 use crate::Metrics;
 
@@ -34,6 +37,9 @@ struct Counts {
     accepted: AtomicU64,
     refused: AtomicU64,
     asked_to_leave: AtomicU64,
+    gave_way: AtomicU64,
+    /// Those that have not asked anything yet, by their number, which is their age.
+    silent: Mutex<BTreeMap<u64, Arc<Notify>>>,
 }
 
 /// One open connection, until it is dropped.
@@ -41,6 +47,9 @@ struct Counts {
 pub(crate) struct Connection {
     counts: Arc<Counts>,
     max: usize,
+    number: u64,
+    has_asked: AtomicBool,
+    gives_way: Arc<Notify>,
 }
 
 impl Connections {
@@ -59,13 +68,15 @@ impl Connections {
         meter
             .u64_observable_counter("trestle_connections")
             .with_description(
-                "connections by what became of them: accepted, refused at the bound, asked to connect anew",
+                "connections by what became of them: accepted, refused at the bound, asked to connect anew, closed unasked for \
+                 a newcomer",
             )
             .with_callback(move |observer| {
                 for (outcome, count) in [
                     ("accepted", &counts.accepted),
                     ("refused", &counts.refused),
                     ("asked_to_leave", &counts.asked_to_leave),
+                    ("gave_way", &counts.gave_way),
                 ] {
                     observer.observe(count.load(Relaxed), &[KeyValue::new("outcome", outcome)]);
                 }
@@ -74,17 +85,32 @@ impl Connections {
         connections
     }
 
-    /// One more, unless there are as many as may be: the least of what the listener bears, what the settings say, and half
-    /// of the file descriptors, since every request needs more of them further in.
+    /// One more. The bound is the least of what the listener bears, what the settings say, and half of the file
+    /// descriptors, since every request needs more of them further in. At the bound somebody silent gives way, or nobody
+    /// comes in.
     pub(crate) fn open(&self, listener_max: usize) -> Option<Arc<Connection>> {
         let max = bound(listener_max, self.limits.as_ref());
-        if self.counts.open.load(Relaxed) >= max {
-            self.counts.refused.fetch_add(1, Relaxed);
-            return None;
+        let counts = &self.counts;
+        if counts.open.load(Relaxed) >= max {
+            // No longer in the list, nobody gives way twice; so there are more than the bound only while they close.
+            let Some((_, oldest)) = counts.silent().pop_first() else {
+                counts.refused.fetch_add(1, Relaxed);
+                return None;
+            };
+            oldest.notify_one();
+            counts.gave_way.fetch_add(1, Relaxed);
         }
-        self.counts.open.fetch_add(1, Relaxed);
-        self.counts.accepted.fetch_add(1, Relaxed);
-        Some(Arc::new(Connection { counts: self.counts.clone(), max }))
+        counts.open.fetch_add(1, Relaxed);
+        let number = counts.accepted.fetch_add(1, Relaxed);
+        let gives_way = Arc::new(Notify::new());
+        counts.silent().insert(number, gives_way.clone());
+        Some(Arc::new(Connection { counts: counts.clone(), max, number, has_asked: AtomicBool::new(false), gives_way }))
+    }
+}
+
+impl Counts {
+    fn silent(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Notify>>> {
+        self.silent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -97,6 +123,22 @@ fn bound(listener_max: usize, limits: Option<&Limits>) -> usize {
 impl Connection {
     fn percent(&self) -> usize {
         self.counts.open.load(Relaxed) * 100 / self.max
+    }
+
+    /// Its client asks something: it gives way to nobody any more.
+    pub(crate) fn asks(&self) {
+        if !self.has_asked.swap(true, Relaxed) {
+            self.counts.silent().remove(&self.number);
+        }
+    }
+
+    /// Until it must give way to a newcomer.
+    pub(crate) async fn gives_way(&self) {
+        self.gives_way.notified().await;
+        if self.has_asked.load(Relaxed) {
+            // Just in time.
+            std::future::pending().await
+        }
     }
 
     /// Whether its client had better connect anew, perhaps to another node; counted.
@@ -118,6 +160,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.counts.silent().remove(&self.number);
         self.counts.open.fetch_sub(1, Relaxed);
     }
 }
@@ -131,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_fuller_the_shorter_the_patience_and_beyond_the_bound_nobody() {
+    fn the_fuller_the_shorter_the_patience_and_beyond_the_bound_nobody_who_all_ask() {
         let limits = Limits::default();
         limits.set(r#"{"admission":{"connections_max":100}}"#.parse().unwrap()).unwrap();
         let connections = Connections { limits: Some(limits), ..Connections::default() };
@@ -145,9 +188,33 @@ mod tests {
         open.extend((0..20).map(|_| connections.open(8_000).unwrap()));
         assert_eq!((patience(&open), open[0].is_hot()), (1, true));
         open.extend((0..10).map(|_| connections.open(8_000).unwrap()));
+        open.iter().for_each(|connection| connection.asks());
         assert!(connections.open(8_000).is_none());
         open.pop();
         assert!(connections.open(8_000).is_some());
         assert_eq!(connections.counts.refused.load(Relaxed), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_the_bound_the_longest_silent_gives_way_and_who_asks_stays() {
+        let connections = Connections::default();
+        let [first, second, third] = [0; 3].map(|_| connections.open(3).unwrap());
+        let must_go = async |connection: &Connection| {
+            tokio::time::timeout(Duration::from_secs(1), connection.gives_way()).await.is_ok()
+        };
+        first.asks();
+        let fourth = connections.open(3).unwrap();
+        assert!(must_go(&second).await, "silent for longest");
+        assert!(!must_go(&third).await && !must_go(&first).await);
+        drop(second);
+        assert_eq!((connections.counts.open.load(Relaxed), connections.counts.gave_way.load(Relaxed)), (3, 1));
+        third.asks();
+        let fifth = connections.open(3).unwrap();
+        fourth.asks();
+        assert!(!must_go(&fourth).await, "it asked just in time");
+        fifth.asks();
+        assert!(connections.open(3).is_none());
+        drop((first, third, fourth, fifth));
+        assert_eq!((connections.counts.open.load(Relaxed), connections.counts.silent().len()), (0, 0));
     }
 }

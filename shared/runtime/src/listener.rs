@@ -122,7 +122,12 @@ pub async fn serve(
             Ok((stream, _)) => {
                 let Some(opened) = connections.open(limits.connections_max) else { continue };
                 let (service, tls, connection_tasks) = (service.clone(), tls.clone(), tasks.clone());
-                drop(tasks.spawn(connection(stream, tls, service, limits, connection_tasks, opened)));
+                drop(tasks.spawn(async move {
+                    tokio::select! {
+                        () = connection(stream, tls, service, limits, connection_tasks, opened.clone()) => {}
+                        () = opened.gives_way() => {}
+                    }
+                }));
             }
             Err(error) => {
                 // Out of file descriptors, usually: without a pause this loop would spin.
@@ -156,7 +161,11 @@ async fn connection(
             Either::Right(Box::new(stream))
         }
     };
-    let (seen, node) = (opened.clone(), tasks.clone());
+    let (asking, seen, node) = (opened.clone(), opened.clone(), tasks.clone());
+    let service = service.map_request(move |request| {
+        asking.asks();
+        request
+    });
     let service = service.map_response(move |mut response: Response<Body>| {
         // Of a node that drains, so that kept connections are empty before it closes them (DR-1).
         if node.is_draining() || seen.is_hot() {
