@@ -83,8 +83,10 @@ impl Slowness {
     pub fn heard(&mut self, settings: &ClientSettings, slowness: f64, now: Instant) {
         let most = f64::from(settings.cost_of_failure).max(1.0);
         let weight = weight(now.saturating_duration_since(self.heard), MEMORY, WEIGHT_MAX);
-        let mean = self.now(now);
-        *self = Self { mean: mean + weight * (slowness.clamp(SLOWNESS_MIN, most) - mean), heard: now };
+        let (slowness, forgiven) = (slowness.clamp(SLOWNESS_MIN, most), self.now(now));
+        // Who was forgiven and is found as slow as before is known again at once, or it would be asked more and more often.
+        let known = self.mean.min(slowness);
+        *self = Self { mean: (forgiven + weight * (slowness - forgiven)).max(known), heard: now };
     }
 
     /// A call was refused for overload.
@@ -159,6 +161,18 @@ mod tests {
         assert!(bench.calls(300, 1.0) < 1.6);
         bench.1 += Duration::from_secs(60);
         assert!(bench.calls(1, 30.0) < 10.0, "nor after a silence");
+    }
+
+    #[test]
+    fn a_slow_node_that_was_forgiven_is_known_again_after_one_call_and_a_well_one_is_not_reproached() {
+        let mut bench = Bench::new();
+        assert!(bench.calls(300, 10.0) > 9.0);
+        bench.1 += Duration::from_secs(7);
+        assert!(bench.0.now(bench.1) < 2.5);
+        let mut recovered = Bench(bench.0.clone(), bench.1, bench.2.clone());
+        assert!(bench.calls(1, 10.0) > 9.0);
+        assert!(recovered.calls(1, 1.0) < 2.5);
+        assert!(recovered.calls(1, 4.0) < 4.0, "no slower than it was found");
     }
 
     #[test]
