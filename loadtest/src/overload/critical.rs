@@ -6,7 +6,7 @@ use super::{
     figures::{Bound, Figure, Unit},
     shop::{Model, Shop},
     spike::timeline,
-    step::{Load, Step, offer},
+    step::{Load, Step, TIMEOUT, offer},
     sums::share,
 };
 use crate::{
@@ -48,14 +48,21 @@ pub(super) async fn run(lab: &Lab<'_>) -> anyhow::Result<Findings> {
     let begun = u64::try_from(seen.run.checkouts.len()).unwrap_or(0);
     let told = |checkout: &&crate::journey::Checkout| matches!(checkout.outcome, Outcome::Acknowledged { .. });
     let told = u64::try_from(seen.run.checkouts.iter().filter(told).count()).unwrap_or(0);
-    // Only those that were told in time are good; whoever was told late is told, but waited too long.
-    let good = pay.good.min(told);
+    let kinds = seen.run.actions.get(&Action::Pay).map(|record| &record.kinds).into_iter().flatten();
+    let others: Vec<_> = kinds.map(|(kind, count)| format!("{count} {kind}")).collect();
     let work = u64::from(CHECKOUT) * begun;
     let part = share(work, work + page.offered).unwrap_or(f64::NAN);
-    let what = "checkouts that succeed in time at 2x with 30 % critical work";
-    let figure = Figure::new("F6", what, Unit::Percent, share(good, begun))
+    // An answer after the timeout is none. The deadline of pages is no bound of a payment, so it is only reported.
+    let what = "checkouts that succeed at 2x with 30 % critical work";
+    let figure = Figure::new("F6", what, Unit::Percent, share(told, begun))
         .must(Bound::AtLeast(0.99), Bound::AtLeast(0.999))
-        .of(format!("{begun} payments, {told} paid, {good} in time; {:.1} % of the offered work", 100.0 * part,))
+        .of(format!(
+            "{begun} payments, {told} paid within {TIMEOUT:?}, {} within {:?}; {:.1} % of the offered work",
+            pay.good,
+            lab.options.deadline,
+            100.0 * part,
+        ))
+        .of(if others.is_empty() { "no payment failed".to_owned() } else { others.join(", ") })
         .of(format!(
             "pages: {} offered, {:.1} % good, {:.1} % refused",
             page.offered,

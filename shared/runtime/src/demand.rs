@@ -25,6 +25,8 @@ pub(crate) use listener::routes;
 const SLOTS_MAX: u32 = 1_024;
 /// Longest time of one call, before and after `factor`.
 const MS_MAX: u32 = 60_000;
+/// Calls that wait at most: at any speed far more than a caller's patience, and what they wait in stays small.
+const WAITING_MAX: usize = 4_096;
 /// Most operations that are named.
 const NAMES_MAX: usize = 64;
 /// A node slowed more than this is better cut off.
@@ -99,7 +101,8 @@ impl FromStr for DemandRules {
     }
 }
 
-/// The call must fail without being executed, because somebody asked for that.
+/// The call must fail without being executed, because somebody asked for that, or asked for a demand so high that
+/// [`WAITING_MAX`] calls wait already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FailsOnPurpose;
 
@@ -120,13 +123,22 @@ struct Model {
     rules: DemandRules,
     /// Kept when rules change but not their number, so that those who wait keep their turn.
     places: Arc<Semaphore>,
+    /// One for each call in a place or waiting for one.
+    room: Arc<Semaphore>,
+}
+
+impl Model {
+    fn new(rules: DemandRules) -> Self {
+        let slots = usize::try_from(rules.slots).unwrap_or(1);
+        Self { rules, places: Arc::new(Semaphore::new(slots)), room: Arc::new(Semaphore::new(slots + WAITING_MAX)) }
+    }
 }
 
 impl Demand {
     /// Waits for a place and spends the call's time there.
     ///
-    /// A caller that gives up leaves the queue, but work that was begun is done to its end and holds its place so long: a
-    /// database does not notice either that nobody waits for its answer.
+    /// Whoever gives up is worked for all the same: neither a database nor a pool of threads notices that nobody waits for
+    /// an answer any more. So work that admission let in is done, and what it let in too much is done in vain.
     ///
     /// # Errors
     /// When calls must fail.
@@ -139,11 +151,13 @@ impl Demand {
         if time.is_zero() {
             return Ok(());
         }
-        // Never closed, so this cannot fail.
-        let Ok(place) = model.places.clone().acquire_owned().await else { return Ok(()) };
+        let room = model.room.clone().try_acquire_owned().map_err(|_| FailsOnPurpose)?;
+        let places = model.places.clone();
         let work = tasks.spawn(async move {
+            // Never closed, so there is always a place in the end.
+            let place = places.acquire_owned().await;
             tokio::time::sleep(time).await;
-            drop(place);
+            drop((place, room));
         });
         let _ = work.await;
         Ok(())
@@ -168,9 +182,11 @@ impl Demand {
         }
         tracing::warn!(target: "notify", kind = "demand-changed", ?before, after = ?rules, "modelled demand was changed");
         let kept = self.0.now.load_full().filter(|model| model.rules.slots == rules.slots);
-        let slots = usize::try_from(rules.slots).unwrap_or(1);
-        let places = kept.map_or_else(|| Arc::new(Semaphore::new(slots)), |model| model.places.clone());
-        self.0.now.store(Some(Arc::new(Model { rules, places })));
+        let model = match kept {
+            Some(model) => Model { rules, places: model.places.clone(), room: model.room.clone() },
+            None => Model::new(rules),
+        };
+        self.0.now.store(Some(Arc::new(model)));
         Ok(())
     }
 }
@@ -207,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn work_that_was_begun_is_done_though_nobody_waits_and_who_leaves_the_queue_is_gone() {
+    async fn whoever_gives_up_is_worked_for_all_the_same() {
         let demand = demand(r#"{"slots":1,"default_ms":100}"#);
         let tasks = Tasks::new();
         let (began, patience) = (Instant::now(), Duration::from_millis(10));
@@ -215,7 +231,19 @@ mod tests {
         let both = async { tokio::join!(in_place, in_queue) };
         assert!(tokio::time::timeout(patience, both).await.is_err());
         demand.spend("a", &tasks).await.unwrap();
-        assert_eq!(began.elapsed().as_millis(), 200, "behind the first, which went on, and not behind the second");
+        assert_eq!(began.elapsed().as_millis(), 300, "behind both, for whom nobody waits");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn so_many_wait_and_no_more() {
+        let demand = demand(r#"{"slots":1,"default_ms":1}"#);
+        let tasks = Tasks::new();
+        let calls = (0..=WAITING_MAX).map(|_| demand.spend("a", &tasks));
+        let all = futures_util::future::join_all(calls);
+        let (all, one_more) = tokio::join!(all, demand.spend("a", &tasks));
+        assert!(all.iter().all(Result::is_ok));
+        assert_eq!(one_more, Err(FailsOnPurpose));
+        demand.spend("a", &tasks).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
