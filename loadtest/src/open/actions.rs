@@ -24,8 +24,8 @@ use crate::{
     wire::{Cart, Order, Problem, Product},
 };
 
-/// Products that customers choose from; the best stocked, so that long runs do not sell out.
-const PRODUCTS_MAX: usize = 100;
+/// Products that customers choose from: the best stocked of the first page of a hundred, so that long runs do not sell out.
+const PRODUCTS_MAX: usize = 50;
 
 /// Where customers go; made once, so that an arrival only picks.
 #[derive(Debug)]

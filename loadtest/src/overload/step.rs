@@ -29,6 +29,8 @@ const IN_FLIGHT_MAX: usize = 6_000;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// How long the shop is watched, and left alone before.
 const IDLE: Duration = Duration::from_secs(4);
+/// Of the schedule, where milliseconds do not matter.
+const ROUGH_LAG: Duration = Duration::from_millis(50);
 /// A busier machine is itself the bottleneck, and no model.
 const MACHINE_MAX: f64 = 0.85;
 
@@ -43,12 +45,22 @@ pub(crate) struct Load {
     pub(crate) even: bool,
     /// Shown and not judged: a busy machine is no reason not to believe it.
     pub(crate) contrast: bool,
+    /// What is judged is counted and not timed: a generator that is some milliseconds late makes that no less true.
+    pub(crate) rough: bool,
 }
 
 impl Load {
     pub(crate) fn steady(mix: Mix, rate: f64, lasts: Duration) -> Self {
         let stages = vec![Stage::steady(rate, lasts)];
-        Self { mix, stages, slice: Duration::from_millis(500), timeout: TIMEOUT, even: false, contrast: false }
+        Self {
+            mix,
+            stages,
+            slice: Duration::from_millis(500),
+            timeout: TIMEOUT,
+            even: false,
+            contrast: false,
+            rough: false,
+        }
     }
 
     fn plan(&self, options: &OverloadOptions, shop: &Shop, seed: u64) -> Plan {
@@ -58,8 +70,8 @@ impl Load {
             // Everybody waits when nothing is refused; that is what is shown.
             bounds.missed = 1.0;
         }
-        if options.busy_machine {
-            bounds.lag_p99 = Duration::from_millis(50);
+        if self.rough || options.busy_machine {
+            bounds.lag_p99 = ROUGH_LAG;
         }
         let plan = Plan::new(shop.frontends.clone(), self.mix.clone(), self.stages.clone(), seed);
         Plan {
