@@ -82,7 +82,7 @@ struct Report<'a> {
     /// Whether the machine did other work too, so that the figures are rough.
     rough: bool,
     peak: Option<f64>,
-    passed: bool,
+    verdict: Verdict,
     #[serde(flatten)]
     findings: &'a Findings,
 }
@@ -148,7 +148,11 @@ fn judge(lab: &Lab<'_>, all: &Findings) -> anyhow::Result<End> {
         work_ms: options.work_ms,
         rough: options.busy_machine,
         peak: lab.peak.get().map(|peak| peak.rate),
-        passed: failed + invalid == 0,
+        verdict: match (failed, invalid) {
+            (0, 0) => Verdict::Pass,
+            (0, _) => Verdict::Invalid,
+            _ => Verdict::Fail,
+        },
         findings: all,
     };
     if let Some(file) = &options.json {
@@ -163,15 +167,15 @@ fn judge(lab: &Lab<'_>, all: &Findings) -> anyhow::Result<End> {
         (count(Verdict::Pass), all.figures.iter().filter(|figure| figure.aim_reached == Some(false)).count());
     let rough = if options.busy_machine { "; rough, on a busy machine" } else { "" };
     report::line(&format!("{passed} passed, {failed} failed, {invalid} invalid; {missed} aims missed{rough}"));
-    match (failed, invalid) {
-        (0, 0) => {
-            report::line("PASS");
-            Ok(End::Pass)
-        }
-        (0, _) => Err(InvalidRun("figures may not be believed; see above".to_owned()).into()),
-        _ => {
+    match report.verdict {
+        Verdict::Invalid => Err(InvalidRun("figures may not be believed; see above".to_owned()).into()),
+        Verdict::Fail => {
             report::line("FAIL");
             Ok(End::Failed)
+        }
+        Verdict::Pass | Verdict::Shown => {
+            report::line("PASS");
+            Ok(End::Pass)
         }
     }
 }

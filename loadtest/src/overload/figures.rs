@@ -132,7 +132,11 @@ impl Figure {
             self.verdict = Verdict::Invalid;
         }
         self.doubted |= !doubts.is_empty();
-        self.remarks.extend(doubts.iter().map(|doubt| format!("invalid: {doubt}")));
+        for doubt in doubts.iter().map(|doubt| format!("invalid: {doubt}")) {
+            if !self.remarks.contains(&doubt) {
+                self.remarks.push(doubt);
+            }
+        }
         self
     }
 

@@ -81,7 +81,7 @@ fn judge(family: &str, step: &Step, seen: &Seen, audit: &Audit) -> [Figure; 2] {
         _ => Some(audit.discrepancies.len() as f64),
     };
     let mut orders =
-        Figure::new("F10", format!("a {family} killed at 70 %: orders lost or doubled"), Unit::Count, wrong)
+        Figure::new("F10", format!("a node of {family} killed at 70 %: orders lost or doubled"), Unit::Count, wrong)
             .must(Bound::AtMost(0.0), Bound::AtMost(0.0))
             .of(format!(
                 "audit: orders {} charges {} acknowledged {} recovered {}: {}",
@@ -94,7 +94,7 @@ fn judge(family: &str, step: &Step, seen: &Seen, audit: &Audit) -> [Figure; 2] {
     let kinds: Vec<String> = step.kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     let errors = Figure::new(
         "F10",
-        format!("a {family} killed at 70 %: errors"),
+        format!("a node of {family} killed at 70 %: errors"),
         Unit::Percent,
         share(counts.failed(), counts.offered),
     )

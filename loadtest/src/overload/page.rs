@@ -31,7 +31,7 @@ width:1.2rem;margin-right:.3rem;vertical-align:middle}text{fill:var(--soft);font
 
 /// The whole page.
 pub(super) fn page(report: &Report<'_>) -> String {
-    let verdict = if report.passed { "PASS" } else { "FAIL" };
+    let verdict = report.verdict.name();
     let rough = if report.rough { " Rough: the machine did other work too." } else { "" };
     let peak = report.peak.map_or_else(String::new, |peak| format!("Peak: {peak:.0} good answers a second. "));
     let (slots, work_ms, step_s) = (report.slots, report.work_ms, report.step_ms / 1_000);
@@ -180,8 +180,16 @@ mod tests {
         let timelines = vec![Timeline { name: "a & b".to_owned(), slice_ms: 500, slices }];
         let findings = Findings { figures: vec![figure], timelines, ..Findings::default() };
         let (seed, step_ms, peak) = (7, 30_000, Some(180.0));
-        let report =
-            Report { seed, step_ms, slots: 4, work_ms: 40, rough: true, peak, passed: false, findings: &findings };
+        let report = Report {
+            seed,
+            step_ms,
+            slots: 4,
+            work_ms: 40,
+            rough: true,
+            peak,
+            verdict: Verdict::Fail,
+            findings: &findings,
+        };
         let page = page(&report);
         assert!(page.contains("&lt;goodput&gt;") && page.contains("a &amp; b") && page.contains(">FAIL<"));
         for outside in ["http:", "https:", "//", "<script", "src=", "@import"] {
