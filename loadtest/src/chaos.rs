@@ -50,10 +50,10 @@ const ATTEMPT_WITHIN: Duration = Duration::from_secs(6);
 const CALL_WITHIN: Duration = Duration::from_secs(40);
 /// How long the shop may take to get well, and how many seconds in a row without a failure are well.
 const WELL_WITHIN: Duration = Duration::from_secs(30);
+const WELL_SECONDS: u32 = 3;
 /// The last lost reply and the last killed payments node keep permits to the provider for its longest handling and a lease
 /// (10 + 3 s); with fewer permits than customers need some are refused, which is no fault of the control phase.
 const PERMITS_BACK: Duration = Duration::from_secs(14);
-const WELL_SECONDS: u32 = 3;
 /// Attempts that are kept, about 600 bytes each.
 const HISTORY_MAX: usize = 2_000_000;
 /// A view may be old this long after a node with carts stood still.

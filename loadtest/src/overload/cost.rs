@@ -80,7 +80,7 @@ async fn slice(
     idle_s: f64,
     doubts: &mut Vec<String>,
 ) -> anyhow::Result<Spent> {
-    let load = Load { rough: true, ..Load::steady(Mix::shop(), rate, lasts) };
+    let load = Load { counted: true, ..Load::steady(Mix::shop(), rate, lasts) };
     let hot = rate > CALM;
     let stages = if hot { vec![Stage::steady(CALM, PAUSE), Stage::steady(rate, lasts)] } else { load.stages.clone() };
     let script = async {

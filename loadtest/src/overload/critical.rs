@@ -37,7 +37,7 @@ pub(super) async fn run(lab: &Lab<'_>) -> anyhow::Result<Findings> {
     let (checkouts, pages) = rates(peak);
     report::note(&format!("{checkouts:.1} checkouts and {pages:.0} pages a second, twice the capacity of {peak:.0}"));
     let mix = Mix::new("checkouts among pages", &[(Action::Pay, checkouts), (Action::Product, pages)]);
-    let load = Load { rough: true, ..Load::steady(mix, checkouts + pages, lab.options.step) };
+    let load = Load { counted: true, ..Load::steady(mix, checkouts + pages, lab.options.step) };
     let seen = offer(lab.options, &shop, &load, lab.seed).await?;
     let step = Step::new(OFFERED, lab.options.protection, &seen);
     step.note();

@@ -38,7 +38,7 @@ pub(super) async fn run(lab: &Lab<'_>) -> anyhow::Result<Findings> {
     let process = Process(victim.pid.context("the storefront has no process")?);
     let mut found = Findings::default();
     // The attackers send from this process, so its customers may be late.
-    let load = Load { rough: true, ..Load::steady(one_request_each(), RATE, BEGUN + lab.options.step) };
+    let load = Load { counted: true, ..Load::steady(one_request_each(), RATE, BEGUN + lab.options.step) };
     for attack in Attack::ALL {
         report::note(&format!("{} at {}", attack.what(), victim.id));
         let before_kib = process.rss_kib();

@@ -43,7 +43,8 @@ pub(super) async fn run(lab: &Lab<'_>) -> anyhow::Result<Findings> {
         report::note(&format!("{rate:.0} arrivals a second of the shop's mix; then one {family} is killed"));
         let http = plain_http(LEDGER_WITHIN)?;
         let before = read_ledger(&http, &shop.provider).await?.charges;
-        let load = Load { timeout: TIMEOUT, rough: true, ..Load::steady(Mix::shop(), rate, BEGUN + lab.options.step) };
+        let load =
+            Load { timeout: TIMEOUT, counted: true, ..Load::steady(Mix::shop(), rate, BEGUN + lab.options.step) };
         let (seen, ()) = offer_while(lab.options, &shop, &load, lab.seed, kill(&shop, family)).await?;
         let step = Step::new(LOAD, lab.options.protection, &seen);
         step.note();

@@ -52,7 +52,7 @@ pub(super) async fn run(lab: &Lab<'_>) -> anyhow::Result<Findings> {
     let shop = Shop::open(lab.options, "outage", 2, Some(Model::of(lab.options))).await?;
     let mix = Mix::new("product pages", &[(Action::Product, 1.0)]);
     let lasts = 2 * CALM + lab.options.step + AFTER;
-    let load = Load { even: true, rough: true, ..Load::steady(mix, RATE, lasts) };
+    let load = Load { even: true, counted: true, ..Load::steady(mix, RATE, lasts) };
     let script = async {
         sleep(CALM).await;
         let first = Attempts::look(&shop).await?;

@@ -57,7 +57,7 @@ pub(super) async fn run(lab: &Lab<'_>) -> anyhow::Result<Findings> {
     slow.send().await?.error_for_status().context("the provider cannot be made slow")?;
     let mix = Mix::new("slow payments", &[(Action::Checkout, 1.0)]);
     let lasts = FILLED + lab.options.step + LOOK_EVERY;
-    let load = Load { timeout: TIMEOUT, rough: true, ..Load::steady(mix, RATE, lasts) };
+    let load = Load { timeout: TIMEOUT, counted: true, ..Load::steady(mix, RATE, lasts) };
     report::note(&format!("{RATE} checkouts a second for {lasts:?}, each two seconds of the provider's time"));
     let watch = watch(&shop, lab.options.step);
     let (seen, saturated) = offer_while(lab.options, &shop, &load, lab.seed, watch).await?;

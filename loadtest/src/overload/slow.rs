@@ -97,7 +97,7 @@ pub(super) async fn one_failing(lab: &Lab<'_>) -> anyhow::Result<Findings> {
     for wanted in protections {
         shop.protect(wanted && lab.options.protection).await?;
         report::note(&format!("{} fails every call", ill.id));
-        let load = Load { contrast: !wanted, rough: true, ..load.clone() };
+        let load = Load { contrast: !wanted, counted: true, ..load.clone() };
         let script = async {
             sleep(BEGUN).await;
             shop.disturb(&ill, json!({"failing": true})).await?;

@@ -46,7 +46,7 @@ pub(crate) struct Load {
     /// Shown and not judged: a busy machine is no reason not to believe it.
     pub(crate) contrast: bool,
     /// What is judged is counted and not timed: a generator that is some milliseconds late makes that no less true.
-    pub(crate) rough: bool,
+    pub(crate) counted: bool,
 }
 
 impl Load {
@@ -59,7 +59,7 @@ impl Load {
             timeout: TIMEOUT,
             even: false,
             contrast: false,
-            rough: false,
+            counted: false,
         }
     }
 
@@ -70,7 +70,7 @@ impl Load {
             // Everybody waits when nothing is refused; that is what is shown.
             bounds.missed = 1.0;
         }
-        if self.rough || options.busy_machine {
+        if self.counted || options.busy_machine {
             bounds.lag_p99 = ROUGH_LAG;
         }
         let plan = Plan::new(shop.frontends.clone(), self.mix.clone(), self.stages.clone(), seed);

@@ -119,7 +119,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         let there = RedisMap::<Cart>::until_there(&node, "--store", uri).await;
         there.map_err(|error| anyhow::anyhow!("--store {uri}: {error}"))?;
     }
-    let listening = node.listen(&options.node).await?;
+    let listening = node.listen(&options.node)?;
     let own_address = options.shared.advertise.clone().unwrap_or_else(|| listening.address().to_string());
     let app = App::open(&node, &options, &own_address).await?;
     let server = ops(app).build(&node);

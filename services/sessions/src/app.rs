@@ -179,7 +179,7 @@ pub fn ops(app: App) -> Ops<App> {
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let node = Node::start("sessions", Family::Sessions.callers(), &options.node)?;
     let accounts = App::open_accounts(&node, &options).await?;
-    let listening = node.listen(&options.node).await?;
+    let listening = node.listen(&options.node)?;
     let own_address = options.shared.advertise.clone().unwrap_or_else(|| listening.address().to_string());
     let app = App::open(&node, &options, accounts, &own_address).await?;
     let server = ops(app).build(&node);

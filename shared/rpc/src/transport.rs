@@ -40,7 +40,7 @@ const IDLE_MAX: usize = 64;
 /// Why an attempt brought no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
-    /// No byte of the request can have been worked on: the connection was never made.
+    /// No byte of the request can have been worked on: it was never written, or not read.
     #[error("not sent: {0}")]
     NotSent(String),
     /// The request may have been worked on: the connection broke or time ran out.
@@ -168,19 +168,19 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// Whether the connection ended while the request was still waiting for it. hyper hands such a request back and calls it
 /// canceled; of one whose first byte was written it never says so (`client/dispatch.rs`, `proto/h1/dispatch.rs`).
 fn was_never_written(error: &(dyn std::error::Error + 'static)) -> bool {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.filter_map(|error| error.downcast_ref::<hyper::Error>()).any(hyper::Error::is_canceled)
+    chain(error).filter_map(|error| error.downcast_ref::<hyper::Error>()).any(hyper::Error::is_canceled)
 }
 
-/// The error and what is behind it: the first text alone is "client error".
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
+/// The error and what is behind it, outermost first.
+fn chain<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
+}
+
+/// All of it: the first text alone is "client error".
+fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
+    chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Calls nodes in the same process, through the same bytes. Nodes can be taken away and put back.

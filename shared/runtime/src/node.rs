@@ -226,7 +226,7 @@ impl Node {
     /// # Errors
     /// When an address cannot be had, or work was cut off at the end ([`crate::CutOff`]).
     pub async fn run(self, options: &NodeOptions, service: impl Answers, limits: ListenerLimits) -> anyhow::Result<()> {
-        self.listen(options).await?.serve(service, limits).await
+        self.listen(options)?.serve(service, limits).await
     }
 
     /// The first half of [`Node::run`]: from now on connections are taken, though not yet answered. A node that copies
@@ -235,7 +235,7 @@ impl Node {
     ///
     /// # Errors
     /// When an address cannot be had.
-    pub async fn listen(&self, options: &NodeOptions) -> anyhow::Result<Listening> {
+    pub fn listen(&self, options: &NodeOptions) -> anyhow::Result<Listening> {
         let listener = bind("--listen", options.listen)?;
         let address = listener.local_addr()?;
         tracing::info!(family = self.family, node = self.id, %address, options = ?options, "node started");

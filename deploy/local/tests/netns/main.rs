@@ -9,11 +9,7 @@
 mod alone;
 mod net;
 
-use std::{
-    path::Path,
-    process::{Child, Command},
-    time::Duration,
-};
+use std::{path::Path, process::Command, time::Duration};
 
 use contract::{
     AtLeastOnce, CartId, NoKey, OpId, Operation, Outcome,
@@ -23,6 +19,7 @@ use rpc::{Client, ClientOptions, HttpTransport};
 use runtime::{Node, Seams, Secret};
 use tokio::time::Instant;
 
+use alone::Alone;
 use net::Net;
 
 const SECRET: &str = "0123456789abcdef";
@@ -33,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One carts node in a namespace, and a client of it alone.
 struct Carts {
-    process: Child,
+    _process: Alone,
     client: Client,
     cart: CartId,
 }
@@ -46,11 +43,11 @@ impl Carts {
             .args(["netns", "exec", &net.namespace(number), env!("CARGO_BIN_EXE_trestle"), "node", "carts"])
             .args(["--listen", &own, "--peers", &format!("static://{own},{other}"), "--secret-file"])
             .arg(folder.join("secret"));
-        let process = alone::start(&mut command, &folder.join(format!("carts-{number}.log")));
+        let process = Alone::start(&mut command, &folder.join(format!("carts-{number}.log")));
         let transport = std::sync::Arc::new(HttpTransport::new(node, contract::Family::Carts));
         let discovery = format!("static://{own}").parse().unwrap();
         let client = Client::new(node, transport, discovery, ClientOptions::default());
-        Self { process, client, cart }
+        Self { _process: process, client, cart }
     }
 
     async fn call<O: Operation<Retry = AtLeastOnce>>(&self, request: &O) -> Outcome<O> {
@@ -76,13 +73,6 @@ impl Carts {
     async fn skus(&self) -> Vec<String> {
         let lines = self.view().await.map(|contents| contents.lines).unwrap_or_default();
         lines.into_iter().map(|line| line.sku.to_string()).collect()
-    }
-}
-
-impl Drop for Carts {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

@@ -6,7 +6,7 @@
 use std::{
     net::{Ipv4Addr, TcpListener},
     path::Path,
-    process::{Child, Command},
+    process::Command,
     sync::Arc,
     time::Duration,
 };
@@ -17,7 +17,7 @@ use rpc::{Client, ClientOptions, HttpTransport, Transport as _};
 use runtime::{Node, Seams, Secret, Tls};
 use tokio::time::Instant;
 
-use crate::{alone, cluster::PATIENCE};
+use crate::{alone::Alone, cluster::PATIENCE};
 
 const SECRET: &str = "0123456789abcdef";
 /// How many calls are under way at once.
@@ -29,7 +29,7 @@ const CONNECTIONS: usize = 300;
 
 /// A carts node, and a caller of it.
 struct Pair {
-    process: Child,
+    process: Alone,
     address: String,
     node: Node,
     client: Client,
@@ -48,7 +48,7 @@ impl Pair {
             let own = folder.join("logic");
             node.tls = Some(Tls::between_tiers("--tls", &own, "logic", &[], &node.seams, &node.metrics).unwrap());
         }
-        let process = alone::start(&mut command, &folder.join(format!("{tls}.log")));
+        let process = Alone::start(&mut command, &folder.join(format!("{tls}.log")));
         let transport = Arc::new(HttpTransport::new(&node, Family::Carts));
         let discovery = format!("static://{address}").parse().unwrap();
         let client = Client::new(&node, transport.clone(), discovery, ClientOptions::default());
@@ -88,14 +88,7 @@ impl Pair {
     }
 
     fn cpu_s(&self) -> f64 {
-        [self.process.id(), std::process::id()].map(cpu_s).iter().sum()
-    }
-}
-
-impl Drop for Pair {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        [self.process.0.id(), std::process::id()].map(cpu_s).iter().sum()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Output},
 };
 
 use contract::Family;
@@ -17,6 +17,7 @@ use tokio::{
 };
 
 use crate::{
+    alone::Alone,
     cluster::{PATIENCE, Shop},
     customer::Customer,
     knock::Knock,
@@ -202,32 +203,18 @@ async fn takes_new_certificates(guarded: &Guarded) {
     guarded.serves().await;
 }
 
-/// A frontend beside the shop's own.
-struct Edge(Child);
-
-impl Drop for Edge {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 async fn speaks_https_at_the_edge(guarded: &Guarded) {
     // Any certificate will do for a public name; this one is at hand.
     let (folder, data) = (guarded.folder("operator"), guarded.shop.data());
     let logic = guarded.shop.node("logic-1")["address"].as_str().unwrap().to_owned();
     let address = guarded.shop.url(6, "").trim_start_matches("http://").to_owned();
     let path = |path: &Path| path.to_str().unwrap().to_owned();
-    let edge = Command::new(env!("CARGO_BIN_EXE_trestle"))
-        .args(["node", "frontend", "--listen", &address, "--logic", &format!("static://{logic}")])
+    // Beside the shop's own.
+    let mut edge = Command::new(env!("CARGO_BIN_EXE_trestle"));
+    edge.args(["node", "frontend", "--listen", &address, "--logic", &format!("static://{logic}")])
         .args(["--secret-file", &path(&data.join("cluster.secret")), "--tls", &path(&guarded.folder("frontend"))])
-        .args(["--edge-tls-cert", &path(&folder.join("node.pem")), "--edge-tls-key", &path(&folder.join("node.key"))])
-        .env("TRESTLE_SUPERVISOR_PID", std::process::id().to_string())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let _edge = Edge(edge.unwrap());
+        .args(["--edge-tls-cert", &path(&folder.join("node.pem")), "--edge-tls-key", &path(&folder.join("node.key"))]);
+    let _edge = Alone::start(&mut edge, &data.join("edge.log"));
     let customer = Knock::trusting(&guarded.folder("ca").join("ca.pem"));
     let name = "operator.trestle.internal";
     guarded
