@@ -88,7 +88,7 @@ async fn session(options: &ChaosOptions, seed: u64, cluster: &Cluster) -> anyhow
         source: Source::open(&cluster.data, options.database.as_deref()).await?,
         provider: provider.clone(),
         http: plain_http(Duration::from_secs(30))?,
-        client: Arc::new(Client::new(targets.clone(), ATTEMPT_WITHIN, CALL_WITHIN)?),
+        client: Arc::new(Client::new(targets, ATTEMPT_WITHIN, CALL_WITHIN)?),
     };
     let ledger_before = sources.ledger().await?;
     let dump_before = sources.dump(&cluster.data).await.context("the databases cannot be read")?;
@@ -110,8 +110,7 @@ async fn session(options: &ChaosOptions, seed: u64, cluster: &Cluster) -> anyhow
     ));
 
     let ((stop, stopped), (calm, calmed)) = (watch::channel(false), watch::channel(false));
-    let client = Arc::new(Client::new(targets, ATTEMPT_WITHIN, CALL_WITHIN)?);
-    let mut customers = customers(options, seed, &client, &recorder, &crowd, &stopped, &calmed);
+    let mut customers = customers(options, seed, &sources.client, &recorder, &crowd, &stopped, &calmed);
     let mut phases = Phases::default();
     let mut gaps = phases_of(options, &mut nemesis, &timeline, &recorder, &mut phases, &calm).await?;
     stop.send_replace(true);
@@ -124,10 +123,11 @@ async fn session(options: &ChaosOptions, seed: u64, cluster: &Cluster) -> anyhow
 
     let bars = timeline.bars();
     let sent = recorder.snapshot();
-    let carts = sources.carts(&sent, &mut gaps).await;
+    let (carts, forgotten) = sources.carts(&sent, &mut gaps).await;
     let tricks = crowd.tricks.lock().map(|tricks| tricks.clone()).unwrap_or_default();
     let evidence = Evidence {
         carts,
+        forgotten,
         ledger: sources.ledger().await?,
         ledger_before,
         before,
@@ -141,7 +141,7 @@ async fn session(options: &ChaosOptions, seed: u64, cluster: &Cluster) -> anyhow
         sent,
     };
     let judgement = judge(&evidence);
-    let passed = judgement.verdict == Verdict::Pass;
+    let end = if judgement.verdict == Verdict::Pass { End::Pass } else { End::Failed };
     verdict::Outcome {
         options,
         seed,
@@ -152,7 +152,7 @@ async fn session(options: &ChaosOptions, seed: u64, cluster: &Cluster) -> anyhow
         bars: &bars,
     }
     .tell()?;
-    Ok(if passed { End::Pass } else { End::Failed })
+    Ok(end)
 }
 
 /// Sends the customers in.

@@ -1,4 +1,4 @@
-//! The outside checker (K1 to K15): does what customers were told agree with the databases, the provider's ledger and
+//! The outside checker (K1 to K16): does what customers were told agree with the databases, the provider's ledger and
 //! the mailbox?
 //!
 //! [`judge`] is a pure function over [`Evidence`]; each group of checks is one file, and each check has planted histories
@@ -18,6 +18,7 @@ mod liveness;
 mod notify;
 mod orders;
 mod permits;
+mod sessions;
 mod stock;
 #[cfg(test)]
 mod tests;
@@ -50,13 +51,14 @@ pub(crate) enum Check {
     K13CallClass,
     K14Linearizable,
     K15Liveness,
+    K16Sessions,
     Co16Permits,
     T4Sometimes,
     T7Control,
 }
 
 impl Check {
-    pub(crate) const ALL: [(Self, &'static str, &'static str); 18] = [
+    pub(crate) const ALL: [(Self, &'static str, &'static str); 19] = [
         (Self::K1Lost, "K1 lost", "every acknowledged key has one order"),
         (Self::K2Unexpected, "K2 unexpected", "every order and charge has an attempted key"),
         (Self::K3Duplicate, "K3 duplicate", "a key has at most one order, one charge, one reservation"),
@@ -76,6 +78,7 @@ impl Check {
             "claims and stock have an order of events that explains all answers",
         ),
         (Self::K15Liveness, "K15 liveness", "after the faults: 99.9 % success within 30 s, nothing stays open"),
+        (Self::K16Sessions, "K16 sessions", "whoever was given a session is known until the end"),
         (Self::Co16Permits, "CO-16 permits", "the provider never had more of the shop's calls at once than it allows"),
         (Self::T4Sometimes, "T4 sometimes", "each fault was met, and a checkout succeeded afterwards"),
         (Self::T7Control, "T7 control", "without faults nobody is left unknowing, and it is fast"),
@@ -113,6 +116,8 @@ pub(crate) struct Evidence {
     pub(crate) ledger: Vec<Charge>,
     /// Carts after everything came to rest, by session: quantity by sku.
     pub(crate) carts: BTreeMap<String, BTreeMap<String, i64>>,
+    /// Sessions that were not known any more when their carts were to be read.
+    pub(crate) forgotten: BTreeSet<String>,
     pub(crate) phases: Phases,
     pub(crate) sometimes: Sometimes,
     /// When a node with carts stood still, and a while after: reads may be old then (milliseconds from and to).
@@ -203,6 +208,7 @@ pub(crate) fn judge(evidence: &Evidence) -> Judgement {
     answers::check(&book, &mut findings);
     notify::check(&book, &mut findings);
     permits::check(evidence, &mut findings);
+    sessions::check(evidence, &mut findings);
     calls::check(&book, &mut findings);
     let mut gaps = evidence.gaps.clone();
     claims::check(&book, &mut findings, &mut gaps);

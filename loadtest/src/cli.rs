@@ -64,7 +64,7 @@ pub(crate) enum Command {
     /// of all families are killed with SIGKILL or stopped for seconds, never the last ready one of a family; the payment
     /// provider hangs, fails or limits the rate; a database restarts by the command you give. Meanwhile customers send
     /// the same checkout twice at once, hang up, use two keys for one cart, other bodies under a used key, other
-    /// people's keys, and edit carts while buying. Afterwards fifteen checks (K1 to K15) hold the customers' history
+    /// people's keys, and edit carts while buying. Afterwards sixteen checks (K1 to K16) hold the customers' history
     /// against the databases, the provider's ledger and the mailbox. One command, about a minute and a half.
     Chaos(Box<ChaosOptions>),
     /// Restarts every node of every family in turn while customers shop who never send anything twice: no request may fail.

@@ -14,6 +14,7 @@ mod cluster;
 mod door;
 mod journey;
 mod measure;
+mod metrics;
 mod open;
 mod overload;
 mod quick;

@@ -12,7 +12,6 @@ mod figures;
 mod hostile;
 mod kill;
 mod machine;
-mod metrics;
 pub(crate) mod options;
 mod outage;
 mod page;

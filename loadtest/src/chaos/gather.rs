@@ -32,6 +32,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const CARTS_MAX: usize = 2_000;
 const READERS: usize = 8;
 
+/// Quantity by sku, by session.
+type Carts = BTreeMap<String, BTreeMap<String, i64>>;
+
 /// Where the evidence is.
 #[derive(Debug)]
 pub(crate) struct Sources {
@@ -74,8 +77,8 @@ impl Sources {
         self.source.dump(&data.join("mailbox")).await
     }
 
-    /// The carts of the sessions that changed theirs, as their owners see them.
-    pub(crate) async fn carts(&self, sent: &[Sent], gaps: &mut Vec<String>) -> BTreeMap<String, BTreeMap<String, i64>> {
+    /// The carts of the sessions that changed theirs, as their owners see them, and the sessions that are not known any more.
+    pub(crate) async fn carts(&self, sent: &[Sent], gaps: &mut Vec<String>) -> (Carts, BTreeSet<String>) {
         let mut newest: Vec<&str> = Vec::new();
         let mut known = BTreeSet::new();
         for sent in sent.iter().rev().filter(|sent| matches!(sent.what, What::Add { .. })) {
@@ -93,25 +96,31 @@ impl Sources {
                 let mut found = Vec::new();
                 for session in sessions.iter().skip(number).step_by(READERS) {
                     let call = Call::get(Step::Cart, "/api/cart", Some(session));
-                    let answer = caller.send(&call).await.ok().filter(|answer| answer.status == 200);
-                    let cart = answer.and_then(|answer| answer.json::<Cart>().ok());
-                    let lines = |cart: Cart| cart.lines.into_iter().map(|line| (line.sku, line.quantity)).collect();
-                    found.push((session.clone(), cart.map(lines)));
+                    let cart = match caller.send(&call).await {
+                        Ok(answer) if answer.status == 200 => {
+                            answer.json::<Cart>().map(Some).map_err(|error| error.to_string())
+                        }
+                        Ok(answer) if answer.status == 401 => Ok(None),
+                        Ok(answer) => Err(answer.kind()),
+                        Err(gave_up) => Err(gave_up.last),
+                    };
+                    found.push((session.clone(), cart));
                 }
                 found
             });
         }
-        let mut carts = BTreeMap::new();
-        let mut unread = 0;
-        for (session, lines) in readers.join_all().await.into_iter().flatten() {
-            match lines {
-                Some(lines) => drop(carts.insert(session, lines)),
-                None => unread += 1,
+        let lines = |cart: Cart| cart.lines.into_iter().map(|line| (line.sku, line.quantity)).collect();
+        let (mut carts, mut forgotten, mut unread) = (Carts::new(), BTreeSet::new(), BTreeMap::<String, usize>::new());
+        for (session, cart) in readers.join_all().await.into_iter().flatten() {
+            match cart {
+                Ok(Some(cart)) => drop(carts.insert(session, lines(cart))),
+                Ok(None) => drop(forgotten.insert(session)),
+                Err(why) => *unread.entry(why).or_default() += 1,
             }
         }
-        if unread > 0 {
-            gaps.push(format!("{unread} of {} carts could not be read at the end", sessions.len()));
+        for (why, count) in unread {
+            gaps.push(format!("{count} of {} carts could not be read at the end: {why}", sessions.len()));
         }
-        carts
+        (carts, forgotten)
     }
 }

@@ -2,15 +2,16 @@
 //!
 //! One loop that looks every [`TICK`] at the nodes, ends what is due, and begins the next fault. It is rough, but within
 //! what the shop promises to survive: never the last ready node of a family. Sessions and carts live in the memory of
-//! their nodes, so after one of them died or stood still its family is left alone until it is ready again and, after a
-//! pause, has had [`CATCH_UP`] to take over what it missed.
+//! their nodes, and the promise is about any deaths but those of all *copies*: while a node of these families says that
+//! it owes another something, or does not hear of it, that family is left alone.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
 use anyhow::Context;
+use futures_util::future::join_all;
 use rand::{RngExt, rngs::StdRng};
 use reqwest::Url;
 use serde_json::{Value, json};
@@ -20,11 +21,16 @@ use tokio::{
 };
 
 use super::{options::Kind, timeline::Timeline};
-use crate::cluster::{Cluster, Node};
+use crate::{
+    cluster::{Cluster, Node},
+    metrics,
+};
 
 const TICK: Duration = Duration::from_millis(100);
-/// Anti-entropy sends what was missed every quarter of a second; a paused node copies everything when it notices.
-const CATCH_UP: Duration = Duration::from_secs(5);
+/// Families whose nodes keep copies for each other.
+const IN_MEMORY: [&str; 2] = ["sessions", "carts"];
+/// What a node of these shows while something is on fewer nodes than it should be.
+const OWED: [&str; 3] = ["trestle_replicated_outstanding", "trestle_replicated_suspects", "trestle_replicated_missed"];
 /// The supervisor gives a node up after more ends than this in ten seconds; less by a margin.
 const KILLS_MAX: usize = 8;
 const KILLS_WINDOW: Duration = Duration::from_secs(10);
@@ -59,8 +65,8 @@ pub(crate) struct Nemesis<'a> {
     pub(crate) dice: StdRng,
     active: Vec<Active>,
     kills: BTreeMap<String, VecDeque<Instant>>,
-    /// When the last pause in a family ended.
-    woken: BTreeMap<String, Instant>,
+    /// Families in memory that lack copies at this moment.
+    owing: BTreeSet<String>,
     database_at: Option<Instant>,
     hits: BTreeMap<Kind, u64>,
     /// Anything that went wrong with the faults themselves.
@@ -95,7 +101,7 @@ impl<'a> Nemesis<'a> {
             dice,
             active: Vec::new(),
             kills: BTreeMap::new(),
-            woken: BTreeMap::new(),
+            owing: BTreeSet::new(),
             database_at: None,
             hits: BTreeMap::new(),
             troubles: Vec::new(),
@@ -144,10 +150,7 @@ impl<'a> Nemesis<'a> {
                 continue;
             }
             let ended = match (active.kind, &active.node) {
-                (Kind::Pause, Some(node)) => {
-                    self.woken.insert(node.family.clone(), now);
-                    self.cluster.signal("resume", &node.id).await
-                }
+                (Kind::Pause, Some(node)) => self.cluster.signal("resume", &node.id).await,
                 (Kind::Provider, _) => self.provider_faults(&calm()).await,
                 _ => Ok(()),
             };
@@ -160,6 +163,7 @@ impl<'a> Nemesis<'a> {
 
     /// Begins one fault if any is possible now.
     async fn strike(&mut self, nodes: &[Node]) -> bool {
+        self.owing = self.owing(nodes).await;
         let possible: Vec<Kind> = self.kinds.iter().copied().filter(|kind| self.is_possible(*kind, nodes)).collect();
         // What was never hit goes first, so that a short run has met everything it was asked for.
         let fresh = possible.iter().find(|kind| !self.hits.contains_key(kind)).copied();
@@ -195,14 +199,24 @@ impl<'a> Nemesis<'a> {
         }
     }
 
+    /// The families in memory of which some node owes another a copy, or does not say that it owes none.
+    async fn owing(&self, nodes: &[Node]) -> BTreeSet<String> {
+        let in_memory = nodes.iter().filter(|node| IN_MEMORY.contains(&node.family.as_str()));
+        let asked = in_memory.map(async |node| {
+            let page = metrics::page(&self.http, node).await;
+            let owes = page.map_or(true, |page| OWED.iter().any(|name| metrics::sum(&page, name) != Some(0.0)));
+            owes.then(|| node.family.clone())
+        });
+        join_all(asked).await.into_iter().flatten().collect()
+    }
+
     /// Nodes that may be struck: their whole family is well, and somebody of it remains.
     fn victims(&self, nodes: &[Node]) -> Vec<Node> {
         let well = |family: &str| {
             let ours: Vec<_> = nodes.iter().filter(|node| node.family == family).collect();
             let struck = self.active.iter().filter_map(|active| active.node.as_ref()).any(|node| node.family == family);
-            let memory = ["sessions", "carts"].contains(&family);
-            let catching_up = self.woken.get(family).is_some_and(|at| at.elapsed() < CATCH_UP);
-            ours.len() > 1 && ours.iter().all(|node| node.is_ready()) && !struck && !(memory && catching_up)
+            let owes = self.owing.contains(family);
+            ours.len() > 1 && ours.iter().all(|node| node.is_ready()) && !struck && !owes
         };
         let spared = |node: &Node| {
             let kills = self

@@ -6,10 +6,11 @@ use anyhow::{Context, ensure};
 use reqwest::Url;
 use serde_json::{Value, json};
 
-use super::{machine::Process, metrics, options::OverloadOptions};
+use super::{machine::Process, options::OverloadOptions};
 use crate::{
     client::plain_http,
     cluster::{Cluster, Node, Setup},
+    metrics,
 };
 
 /// How long a node may take to answer at its operations listener; it may be in trouble on purpose.
@@ -169,10 +170,8 @@ impl Shop {
     pub(crate) async fn served(&self, family: &str, operation: &str) -> anyhow::Result<BTreeMap<String, u64>> {
         let mut served = BTreeMap::new();
         for node in self.nodes(family).await? {
-            let url = format!("http://{}/metrics", node.ops_address);
-            let text = self.http.get(&url).send().await?.error_for_status()?.text().await;
-            let text = text.with_context(|| url.clone())?;
-            served.insert(node.id, metrics::served(&text, operation));
+            let page = metrics::page(&self.http, &node).await?;
+            served.insert(node.id, metrics::served(&page, operation));
         }
         Ok(served)
     }

@@ -19,7 +19,7 @@ use crate::{
     client::{Call, Client, plain_http},
     cluster::{Cluster, Node, Setup},
     measure::Step,
-    report, seams,
+    metrics, report, seams,
     wire::{Cart, Session},
 };
 
@@ -185,18 +185,15 @@ async fn entries(http: &reqwest::Client, members: &[Node]) -> anyhow::Result<BTr
     Ok(held)
 }
 
-/// The sum of a metric's series on one node; 0 when it has none.
+/// A metric of one node, all its series; 0 when it has none.
 async fn figure(http: &reqwest::Client, node: &Node, name: &str) -> anyhow::Result<u64> {
-    let url = format!("http://{}/metrics", node.ops_address);
-    let text = http.get(&url).send().await?.error_for_status()?.text().await.with_context(|| url.clone())?;
-    let series = text.lines().filter(|line| line.starts_with(name) && !line.starts_with('#'));
-    let values = series.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
+    let value = metrics::sum(&metrics::page(http, node).await?, name).unwrap_or_default();
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "a count of entries, at most a million"
     )]
-    Ok(values.sum::<f64>() as u64)
+    Ok(value as u64)
 }
 
 /// New customers with a session and one acknowledged add each, over all storefronts.

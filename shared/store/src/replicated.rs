@@ -187,6 +187,12 @@ impl<V: Join> Replicated<V> {
         self.lock().peers.iter().map(|(name, peer)| (name.clone(), peer.keys.len())).collect()
     }
 
+    /// How many peers do not answer: writes do not wait for them.
+    #[must_use]
+    pub fn suspects(&self) -> usize {
+        self.lock().peers.values().filter(|peer| peer.is_suspect).count()
+    }
+
     /// How many peers this node has not copied: what only they have, it does not have. 0 once it has caught up.
     #[must_use]
     pub fn missed(&self) -> usize {
@@ -205,9 +211,7 @@ impl<V: Join> Replicated<V> {
         if state.aside.is_some() {
             return Err(CallError::NotExecuted("this node was away for too long and copies first".to_owned()));
         }
-        if let Some(peer) = state.peers.get_mut(&asker.member) {
-            peer.is_suspect = false;
-        }
+        state.trust(&asker.member);
         Ok(state)
     }
 

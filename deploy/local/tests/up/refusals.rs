@@ -95,9 +95,12 @@ fn a_node_that_cannot_start_ends_the_shop_and_shows_why() {
 #[test]
 fn a_second_supervisor_on_the_same_data_is_refused() {
     let shop = Shop::start();
+    let before = shop.pids();
     let (ok, said) = run(&mut up_in(&shop.data(), free_block()));
     assert!(!ok && said.contains("is running") && said.contains(&shop.data().display().to_string()), "{said}");
-    assert!(shop.nodes().iter().all(|node| node["state"] == "ready"));
+    // On a busy machine a node may be late with an answer and count as not ready for a moment.
+    until("the first shop goes on", || shop.nodes().iter().all(|node| node["state"] == "ready").then_some(()));
+    assert_eq!(shop.pids(), before);
 }
 
 #[test]

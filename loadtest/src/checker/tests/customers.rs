@@ -1,4 +1,4 @@
-//! K8 to K11 and K14: carts, answers, keys.
+//! K8 to K11, K14 and K16: carts, answers, keys, sessions.
 
 use serde_json::json;
 
@@ -163,4 +163,18 @@ fn k14_out_of_stock_is_said_only_of_what_is_out_of_stock() {
     fails(&says(10), Check::K14Linearizable, "about the stock of B");
     fails(&says(4), Check::K14Linearizable, "about the stock of B");
     passes(&says(7));
+}
+
+#[test]
+fn k16_a_session_is_known_until_the_end() {
+    let mut bad = good();
+    bad.send("s1", What::View, "", 700, refused(401, "unauthenticated", None));
+    fails(&bad, Check::K16Sessions, "at 700 ms a customer's session was not known any more");
+    let mut bad = good();
+    bad.0.forgotten.insert("s3".to_owned());
+    fails(&bad, Check::K16Sessions, "was not known at the end");
+    // The twin: a busy shop forgets nobody.
+    let mut twin = good();
+    twin.send("s1", What::View, "", 700, refused(503, "busy", None));
+    passes(&twin);
 }

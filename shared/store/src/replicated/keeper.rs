@@ -150,7 +150,7 @@ impl<V: Join> Replicated<V> {
             let patience = if batch.is_hasty { ACK_WITHIN } else { BATCH_WITHIN };
             let sent = within(patience, self.0.peers.merge(peer, &batch.entries)).await;
             self.lock().settle(peer, &batch.marks, &sent);
-            if sent.is_err() || batch.entries.is_empty() {
+            if sent.is_err() {
                 return;
             }
         }

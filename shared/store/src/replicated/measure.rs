@@ -17,6 +17,9 @@ impl<V: Join> Replicated<V> {
         self.gauge(metrics, "missed", "peers not copied yet since this node started or stood still", move |all| {
             one(all.missed())
         });
+        self.gauge(metrics, "suspects", "peers that do not answer, so that writes do not wait for them", move |all| {
+            one(all.suspects())
+        });
         self.gauge(metrics, "outstanding", "keys that a peer has yet to acknowledge, by peer", |all| {
             let peers = all.outstanding().into_iter();
             peers.map(|(peer, keys)| (keys, vec![KeyValue::new("peer", peer)])).collect()

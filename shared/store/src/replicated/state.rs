@@ -39,8 +39,8 @@ pub(super) struct State<V: Join> {
     pub(super) foreign: BTreeSet<V::Key>,
     /// Grows with each mark.
     last_mark: u64,
-    /// Marks at the last two rounds of repair. A key is repaired only if it was marked before the round before last:
-    /// the newer ones are just being sent by the writes themselves.
+    /// Marks at the last two rounds of repair. A key is repaired only if it was marked before the round before last, or
+    /// was not sent: the newer ones are just being sent by the writes themselves.
     rounds: [u64; 2],
     /// Copying: "no such entry" would be a lie.
     pub(super) is_filling: bool,
@@ -54,6 +54,8 @@ pub(super) struct Peer<K> {
     pub(super) is_near: bool,
     pub(super) keys: BTreeMap<K, u64>,
     pub(super) is_suspect: bool,
+    /// Marks up to here were made while it was suspect: no write is on its way to it for them, so they are due at once.
+    unsent: u64,
     /// The group of virtual nodes where the next comparison of digests begins.
     pub(super) compare_from: u8,
 }
@@ -129,6 +131,7 @@ impl<V: Join> State<V> {
                 is_near: member.site == self.member.site,
                 keys: BTreeMap::new(),
                 is_suspect: false,
+                unsent: 0,
                 compare_from: 0,
             });
             peer.number = number;
@@ -201,8 +204,19 @@ impl<V: Join> State<V> {
 
     /// Notes whether a peer answered.
     pub(super) fn heard<T>(&mut self, peer: &str, answer: &Result<T, PeerError>) {
-        if let Some(peer) = self.peers.get_mut(peer) {
-            peer.is_suspect = matches!(answer, Err(PeerError::Silent(_)));
+        match answer {
+            Err(PeerError::Silent(_)) => self.peers.get_mut(peer).into_iter().for_each(|peer| peer.is_suspect = true),
+            _ => self.trust(peer),
+        }
+    }
+
+    /// A peer lives after all: what it was not sent meanwhile goes out with the next batch. Until then those writes are
+    /// on fewer nodes than they should be.
+    pub(super) fn trust(&mut self, peer: &str) {
+        if let Some(peer) = self.peers.get_mut(peer)
+            && std::mem::take(&mut peer.is_suspect)
+        {
+            peer.unsent = self.last_mark;
         }
     }
 
@@ -252,7 +266,8 @@ impl<V: Join> State<V> {
         if peer.is_suspect {
             return Some(Batch { entries: Vec::new(), marks: Vec::new(), is_hasty: peer.is_near });
         }
-        let due = peer.keys.iter().filter(|(_, mark)| **mark <= self.rounds[0]).take(V::BATCH_MAX);
+        let due_up_to = self.rounds[0].max(peer.unsent);
+        let due = peer.keys.iter().filter(|(_, mark)| **mark <= due_up_to).take(V::BATCH_MAX);
         let due: Vec<(V::Key, u64)> = due.map(|(key, mark)| (key.clone(), *mark)).collect();
         if due.is_empty() {
             return None;

@@ -71,6 +71,22 @@ async fn a_hung_peer_is_waited_for_once_and_repaired_afterwards() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_peer_that_was_suspected_falsely_has_all_it_was_not_sent_within_a_round() {
+    let net = Net::new(1, 2);
+    let nodes: Vec<_> = (0..2).map(|number| net.listen(number)).collect();
+    nodes[0].data.start(&nodes[0].node);
+    net.hang(1, true);
+    add(&nodes[0].data, 1, "waits in vain").await;
+    net.hang(1, false);
+    // Acknowledged though it is on this node only, and younger than what a round repairs otherwise.
+    add(&nodes[0].data, 2, "not sent").await;
+    assert_eq!((nodes[0].data.suspects(), has(&nodes[1].data, 2, "not sent")), (1, false));
+    sleep(ROUND + Duration::from_millis(20)).await;
+    assert_eq!(nodes[0].data.suspects(), 0);
+    assert!(has(&nodes[1].data, 1, "waits in vain") && has(&nodes[1].data, 2, "not sent"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_repeat_is_sent_again_although_it_changes_nothing() {
     let net = Net::new(1, 2);
     let nodes: Vec<_> = (0..2).map(|number| net.listen(number)).collect();

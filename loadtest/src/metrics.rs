@@ -1,4 +1,21 @@
-//! What nodes say of themselves in the text format of Prometheus: how many calls they served.
+//! What nodes say of themselves in the text format of Prometheus.
+
+use anyhow::Context as _;
+
+use crate::cluster::Node;
+
+/// What a node shows at this moment.
+pub(crate) async fn page(http: &reqwest::Client, node: &Node) -> anyhow::Result<String> {
+    let url = format!("http://{}/metrics", node.ops_address);
+    let asked = async { http.get(&url).send().await?.error_for_status()?.text().await };
+    asked.await.with_context(|| url.clone())
+}
+
+/// The sum of a metric's series; none if there are none.
+pub(crate) fn sum(text: &str, name: &str) -> Option<f64> {
+    let series = text.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
+    series.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).reduce(|sum, value| sum + value)
+}
 
 /// Calls that were served, by the count of their durations: of one operation, or of all whose name begins so.
 pub(crate) fn served(text: &str, operation: &str) -> u64 {
@@ -36,6 +53,11 @@ trestle_operation_duration_seconds_count{operation=\"shop.cart\",outcome=\"ok\",
 trestle_operation_duration_seconds_sum{operation=\"shop.cart\",outcome=\"ok\",node=\"1\"} 50
 trestle_other_count{operation=\"shop.cart\"} 100
 ";
+        assert_eq!(sum(text, "trestle_other_count"), Some(100.0));
+        assert_eq!(
+            (sum(text, "trestle_other"), sum(text, "trestle_operation_duration_seconds_count")),
+            (None, Some(17.0))
+        );
         assert_eq!((served(text, "shop.product"), served(text, "shop."), served(text, "orders.")), (12, 17, 0));
     }
 }
