@@ -29,16 +29,13 @@ COMMIT;
 
 -- catalogue: the pieces are reserved
 BEGIN;
-SELECT fingerprint, answer FROM catalogue.ledger WHERE request_id = '01999999-0000-7000-8000-' || :op;
-SELECT state FROM catalogue.reservations WHERE operation = '01999999-0000-7000-8000-' || :op FOR UPDATE;
 UPDATE catalogue.products SET available = available - 1, reserved = reserved + 1 WHERE sku = 'a-book-number-' || :sku AND available >= 1;
 INSERT INTO catalogue.reservations (operation, state, changed_at_ms) VALUES ('01999999-0000-7000-8000-' || :op, 'reserved', CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT));
 INSERT INTO catalogue.reservation_lines (operation, sku, quantity) VALUES ('01999999-0000-7000-8000-' || :op, 'a-book-number-' || :sku, 1);
 INSERT INTO catalogue.ledger (request_id, fingerprint, answer, created_at_ms) VALUES ('01999999-0000-7000-8000-' || :op, :fingerprint, '{"Ok": null}', CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT));
 COMMIT;
 
--- payments: what is known; the intent; (the provider's call;) the decision. Each is a transaction of one statement.
-SELECT state, amount_minor, currency, token_hash, not_after_ms, attempts, maybe_sent, provider_id, decline_code, operator, note FROM payments.charges WHERE operation = '01999999-0000-7000-8000-' || :op;
+-- payments: the intent; (the provider's call;) the decision. Each is a transaction of one statement.
 INSERT INTO payments.charges (operation, state, amount_minor, currency, token_hash, not_after_ms, attempts, maybe_sent, created_at_ms, changed_at_ms) SELECT '01999999-0000-7000-8000-' || :op, 'intended', 1299, 'GBP', :fingerprint, 9000000000000, 1, 1, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT), CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) WHERE CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) <= 9000000000000 AND (9000000000000 - CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) <= 9000000000000 OR EXISTS (SELECT 1 FROM payments.charges WHERE operation = '01999999-0000-7000-8000-' || :op)) ON CONFLICT (operation) DO UPDATE SET attempts = charges.attempts + 1, maybe_sent = charges.maybe_sent + 1, changed_at_ms = excluded.changed_at_ms WHERE charges.state = 'intended' AND charges.amount_minor = excluded.amount_minor AND charges.currency = excluded.currency AND charges.token_hash = excluded.token_hash AND charges.not_after_ms = excluded.not_after_ms;
 INSERT INTO payments.charges (operation, amount_minor, currency, token_hash, not_after_ms, state, provider_id, decline_code, attempts, maybe_sent, created_at_ms, changed_at_ms) VALUES ('01999999-0000-7000-8000-' || :op, 1299, 'GBP', :fingerprint, 9000000000000, 'charged', 'ch_01999999-0000-7000-8000-' || :op, NULL, 0, 0, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT), CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)) ON CONFLICT (operation) DO UPDATE SET state = excluded.state, provider_id = excluded.provider_id, decline_code = excluded.decline_code, changed_at_ms = excluded.changed_at_ms WHERE charges.state = 'intended';
 

@@ -224,10 +224,20 @@ async fn closed_before(app: &App, checkout: &OpenCheckout) -> Result<Paid, Stuck
     }
 }
 
+/// Records the end and clears the cart, side by side: money was taken, so this checkout will be completed, by whomever.
 async fn complete(app: &App, checkout: &OpenCheckout, provider_id: String) -> Result<Answer, Stuck> {
     let request = Complete { operation: checkout.operation, provider_id };
-    let answer = ended(app.orders.call(&request, checkout.operation.into()).await, "complete", checkout)?;
-    crash::point("logic.driver.completed");
+    let record = async {
+        let answer = ended(app.orders.call(&request, checkout.operation.into()).await, "complete", checkout)?;
+        crash::point("logic.driver.completed");
+        Ok(answer)
+    };
+    let (answer, ()) = tokio::join!(record, clear(app, checkout));
+    answer
+}
+
+/// Takes what was bought out of the cart, if that is quick.
+async fn clear(app: &App, checkout: &OpenCheckout) {
     let snapshot = &checkout.snapshot;
     let clear = Clear { cart: snapshot.cart, epoch: snapshot.epoch, ops: snapshot.ops.clone() };
     match tokio::time::timeout(CLEAR_WITHIN, app.carts.call(&clear, NoKey)).await {
@@ -237,7 +247,6 @@ async fn complete(app: &App, checkout: &OpenCheckout, provider_id: String) -> Re
         }
         Err(_elapsed) => {}
     }
-    Ok(answer)
 }
 
 async fn refuse(app: &App, checkout: &OpenCheckout, reason: RefuseReason) -> Result<Answer, Stuck> {

@@ -1,12 +1,11 @@
 //! The order of steps around one charge (CO-1 to CO-9).
 //!
-//! 1. Look: what is known is answered, at no cost to the provider.
-//! 2. Wait for a permit of the cluster's (`permits.rs`), not longer than the caller waits, and not at all if that is too
-//!    short. Before the intent, so that an overload leaves no rows that
-//!    somebody must later prove were never sent.
-//! 3. Commit the intent, one more attempt on record. Only then may a byte go out.
-//! 4. Call the provider, outside any transaction, under a time limit.
-//! 5. Commit what it decided. The first decision wins.
+//! 1. Take a permit of the cluster's (`permits.rs`). If none is free, answer what is known, or wait for one: not longer
+//!    than the caller waits, and not at all if that is too short. Before the intent, so that an overload leaves no rows
+//!    that somebody must later prove were never sent.
+//! 2. Commit the intent, one more attempt on record; or answer what is known. Only then may a byte go out.
+//! 3. Call the provider, outside any transaction, under a time limit.
+//! 4. Commit what it decided. The first decision wins.
 //!
 //! Two nodes may do this for one checkout at once, and any step may be the last before a crash: the provider's key is
 //! the checkout's id on every attempt, so all of them together are one charge.
@@ -106,12 +105,12 @@ impl Gateway {
     /// whether or not somebody still waits.
     pub(crate) async fn charge(&self, charge: &Charge, once: &Once, permit_by: Instant) -> Outcome<Charge> {
         let intent = Intent::of(charge);
-        let standing = self.charges.look(&intent).await?;
-        if standing != Standing::Open {
-            return self.answer(standing);
-        }
-        let Some(permit) = self.permits.acquire(Purpose::Charge, permit_by).await else {
-            return Ok(self.pending("all permits to call the provider are in use".to_owned(), None));
+        let permit = match self.permits.free(Purpose::Charge) {
+            Some(permit) => permit,
+            None => match self.wait(&intent, permit_by).await? {
+                Ok(permit) => permit,
+                Err(known) => return known,
+            },
         };
         let watch = Watch::start(&self.seams);
         match self.charges.begin(once, &intent, self.limits.window.ahead_max_ms()).await? {
@@ -131,6 +130,16 @@ impl Gateway {
         };
         runtime::crash::point("payments.charge.answered");
         self.conclude(once, &intent, answer).await
+    }
+
+    /// Waits for a permit; what is known is answered instead, or repeats of what is over would stand in the queue.
+    async fn wait(&self, intent: &Intent, permit_by: Instant) -> Result<Result<Permit, Outcome<Charge>>, StoreError> {
+        let standing = self.charges.look(intent).await?;
+        if standing != Standing::Open {
+            return Ok(Err(self.answer(standing)));
+        }
+        let permit = self.permits.acquire(Purpose::Charge, permit_by).await;
+        Ok(permit.ok_or_else(|| Ok(self.pending("all permits to call the provider are in use".to_owned(), None))))
     }
 
     async fn send(&self, charge: &Charge, permit: Permit) -> ProviderAnswer {

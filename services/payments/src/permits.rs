@@ -77,12 +77,17 @@ impl Permits {
         Self(shared)
     }
 
+    /// A permit that nobody waits for, if there is one.
+    pub(crate) fn free(&self, purpose: Purpose) -> Option<Permit> {
+        let nobody_waits = self.0.waiting.load(Ordering::Relaxed) == 0;
+        nobody_waits.then(|| self.0.take(purpose)).flatten()
+    }
+
     /// A permit, first come first served among those of one purpose, who settle before who charges; none when the deadline
     /// passes, the queue is full, or a charge could not be made by then anyway.
     pub(crate) async fn acquire(&self, purpose: Purpose, deadline: Instant) -> Option<Permit> {
         let shared = &self.0;
-        let nobody_waits = shared.waiting.load(Ordering::Relaxed) == 0;
-        if nobody_waits && let Some(permit) = shared.take(purpose) {
+        if let Some(permit) = self.free(purpose) {
             return Some(permit);
         }
         if purpose == Purpose::Charge && Instant::now() + self.outlook().wait > deadline {

@@ -5,7 +5,10 @@
 //! the one that comes second is run again), and stock is taken in order of sku, so that two orders for the same
 //! products cannot wait for each other in a circle.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use async_trait::async_trait;
 use contract::{
@@ -104,19 +107,24 @@ impl SqlCatalogue {
         Ok(refused)
     }
 
+    /// Nearly all are the first of their operation, so they do not look whether they are: whoever is not meets the unique
+    /// row of the ledger or of the reservation, nothing of it stays, and it is run again with `looks`.
     async fn reserve_once(
         &self,
         once: &Once,
         operation: OperationId,
         lines: &BTreeMap<Sku, u32>,
+        looks: bool,
     ) -> Result<Result<(), ReserveRefusal>, StoreError> {
         let mut tx = self.0.begin().await?;
-        match ledger::claim(&mut tx, once).await? {
+        let claim = if looks { ledger::claim(&mut tx, once).await? } else { Claim::Fresh };
+        match claim {
             Claim::Settled(answer) => return Ok(answer),
             Claim::OtherBody => return Ok(Err(ReserveRefusal::IdReused)),
             Claim::Fresh => {}
         }
-        let answer = match state(&mut tx, operation).await? {
+        let state = if looks { state(&mut tx, operation).await? } else { None };
+        let answer = match state {
             None => take_lines(&mut tx, operation, lines).await?,
             Some(state) if state == "reserved" => Err(ReserveRefusal::IdReused),
             Some(_) => Err(ReserveRefusal::Ended),
@@ -180,7 +188,9 @@ impl StockStore for SqlCatalogue {
         operation: OperationId,
         lines: &BTreeMap<Sku, u32>,
     ) -> Result<Result<(), ReserveRefusal>, StoreError> {
-        let reserved = self.0.retrying(|| self.reserve_once(once, operation, lines)).await?;
+        let met = AtomicBool::new(false);
+        let reserve = || self.reserve_once(once, operation, lines, met.swap(true, Ordering::Relaxed));
+        let reserved = self.0.retrying(reserve).await?;
         crash::point("catalogue.reserve.committed");
         Ok(reserved)
     }
