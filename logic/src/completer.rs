@@ -8,10 +8,12 @@ use contract::{
     orders::{Driver, Due, OpenCheckout},
 };
 use futures_util::future::join_all;
+use overload::Class;
+use rpc::{Scope, TraceContext};
 
 use crate::{
     App,
-    driver::{Driven, drive},
+    driver::{Driven, WORK_WITHIN, drive},
 };
 
 /// Pause between looks, plus up to as much again at random so that nodes do not look in step.
@@ -34,9 +36,11 @@ pub(crate) async fn run(app: App) {
 
 async fn finish(app: &App, checkout: OpenCheckout, driver: Driver) {
     let operation = checkout.operation;
+    // As important as when its customer asked for it, and in the lane of those that wait for the provider.
+    let scope = Scope::new(WORK_WITHIN, TraceContext::start(&app.node.seams)).of(Class::Critical);
     // On a task of its own: shutdown must not cut between charge and record when it need not.
     let (task_app, tasks) = (app.clone(), &app.node.tasks);
-    let driven = tasks.spawn(async move { drive(&task_app, checkout, driver).await }).await;
+    let driven = tasks.spawn(scope.run(async move { drive(&task_app, checkout, driver).await })).await;
     if let Ok(Driven::Ended(_)) = driven {
         tracing::info!(%operation, "checkout finished without its client");
     }

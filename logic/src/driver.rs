@@ -26,6 +26,8 @@ use tokio::time::Instant;
 
 use crate::App;
 
+/// Bound of the work on one checkout by one driver; what is not done then, the completer does.
+pub(crate) const WORK_WITHIN: Duration = Duration::from_secs(30);
 /// How often the lease is renewed; it lasts three times as long.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 /// How long the driver itself asks again for a charge that is not known yet, so that the customer, who waits for five

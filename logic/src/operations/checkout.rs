@@ -25,13 +25,11 @@ use tokio::{sync::watch, time::Instant};
 use crate::{
     App,
     app::cart_of,
-    driver::{Driven, drive},
+    driver::{Driven, WORK_WITHIN, drive},
 };
 
 /// How long the customer waits; then the answer is 202 and the shop goes on alone.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// Bound of the detached work; what is not done then, the completer does.
-const WORK_WITHIN: Duration = Duration::from_secs(30);
 /// How often a repeat looks whether the one before has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 

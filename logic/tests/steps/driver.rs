@@ -3,10 +3,11 @@
 use contract::{
     CallError,
     catalogue::Reserve,
-    orders::{Answer, Complete, OrderState, Postpone, Refuse},
-    payments::{Charge, ChargeRecord, ChargeRefusal, ChargeStatus, Close, CloseRefusal, Inspect},
+    orders::{Answer, Complete, Due, Events, OrderState, Postpone, Refuse},
+    payments::{Charge, ChargeRecord, ChargeRefusal, ChargeStatus, Close, CloseRefusal, Inspect, Reconcile},
     shop::CheckoutReply,
 };
+use overload::Class;
 use rpc::Client;
 use serde_json::json;
 
@@ -156,5 +157,21 @@ async fn a_client_that_hangs_up_while_it_is_charged_gets_its_order() {
         script.until_asked::<Complete>(1).await;
         go_on.notify_one();
         script.until_asked::<contract::carts::Clear>(1).await;
+    }
+}
+
+/// Otherwise it would stand in the lane of browsing, and wait for the provider in its places.
+#[tokio::test(start_paused = true)]
+async fn what_nobody_drives_is_finished_and_is_as_important_as_a_customers_checkout() {
+    let (script, _client, app) = Script::with_app();
+    script.reply::<Charge>(charged());
+    script.reply::<Due>(vec![open_checkout()]);
+    script.reply::<Due>(Vec::new());
+    script.reply::<Events>(Vec::new());
+    script.reply::<Reconcile>(Vec::new());
+    app.start_background();
+    script.until_asked::<Complete>(1).await;
+    for asked in [script.asked_once::<Reserve>(), script.asked_once::<Charge>(), script.asked_once::<Complete>()] {
+        assert_eq!(asked.class, Class::Critical, "{}", asked.operation);
     }
 }

@@ -18,6 +18,7 @@ use contract::{
     sessions,
     shop::Checkout,
 };
+use overload::Class;
 use rpc::{Client, ClientOptions, InProcess, Transport, TransportError, WireRequest, WireResponse};
 use runtime::{Node, Seams, Secret};
 use serde_json::Value;
@@ -38,6 +39,7 @@ pub(crate) struct Asked {
     pub(crate) operation: String,
     pub(crate) body: Value,
     pub(crate) key: Option<String>,
+    pub(crate) class: Class,
 }
 
 #[derive(Debug, Default)]
@@ -163,7 +165,8 @@ impl Script {
     fn next(&self, request: &WireRequest) -> Option<WireResponse> {
         let mut state = self.state.lock().unwrap();
         let body = serde_json::from_slice(&request.body).unwrap();
-        state.asked.push(Asked { operation: request.operation.to_owned(), body, key: request.key.clone() });
+        let (operation, key) = (request.operation.to_owned(), request.key.clone());
+        state.asked.push(Asked { operation, body, key, class: request.class });
         let answers = state.answers.get_mut(request.operation)?;
         if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() }
     }
