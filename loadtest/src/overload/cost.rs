@@ -20,6 +20,10 @@ use crate::{
     report,
 };
 
+/// The name of the ratio among the figures.
+pub(super) const R: &str = "r: processor time of a rejection / an accepted request";
+/// The most that it may be.
+pub(super) const R_MAX: f64 = 0.02;
 /// Arrivals a second that the shop serves with room to spare, and yet not so few that it is woken from sleep for each.
 const CALM: f64 = 120.0;
 /// Arrivals a second that are sent away: as many as make the storefronts work, since idle ones pay a wake-up for each.
@@ -49,9 +53,8 @@ pub(super) async fn run(lab: &Lab<'_>) -> anyhow::Result<Findings> {
     }
     shop.end().await?;
     let both = costs(calm, hot);
-    let what = "r: processor time of a rejection / an accepted request";
-    let mut figure = Figure::new("F3", what, Unit::Percent, both.map(|(accepted, rejected)| rejected / accepted))
-        .must(Bound::AtMost(0.02), Bound::AtMost(0.01))
+    let mut figure = Figure::new("F3", R, Unit::Percent, both.map(|(accepted, rejected)| rejected / accepted))
+        .must(Bound::AtMost(R_MAX), Bound::AtMost(R_MAX / 2.0))
         .unless(&doubts);
     if let Some((accepted, rejected)) = both {
         let us = |seconds: f64| 1e6 * seconds;

@@ -8,10 +8,11 @@ use tokio::time::sleep;
 
 use super::{
     Findings, Lab, TRIES_MAX,
+    cost::R_MAX,
     figures::{Bound, Figure, Unit},
     shop::{Model, Shop},
-    step::{Load, Step, idle, offer, one_request_each},
-    sums::{costs, predicted},
+    step::{Load, Step, offer, one_request_each},
+    sums::predicted,
 };
 use crate::report;
 
@@ -26,10 +27,9 @@ pub(super) async fn run(lab: &Lab<'_>) -> anyhow::Result<Findings> {
     let shop = Shop::open(lab.options, "curve", 2, Some(Model::of(lab.options))).await?;
     let peak = lab.peak(&shop).await?.clone();
     let promised = lab.options.protection;
-    let idle_s = idle(&shop).await?;
     let mut steps = Vec::new();
     for x in MULTIPLES {
-        steps.push(step(lab, &shop, idle_s, x * peak.rate, x, promised).await?);
+        steps.push(step(lab, &shop, x * peak.rate, x, promised).await?);
     }
     // The peak is the best that was ever seen, or a lucky step would show more than all of it.
     let seen = steps.iter().map(Step::goodput).fold(peak.rate, f64::max);
@@ -37,7 +37,7 @@ pub(super) async fn run(lab: &Lab<'_>) -> anyhow::Result<Findings> {
     if !lab.options.no_contrast {
         shop.protect(false).await?;
         for x in MULTIPLES.into_iter().filter(|x| *x <= CONTRAST_MAX) {
-            steps.push(step(lab, &shop, idle_s, x * peak.rate, x, false).await?);
+            steps.push(step(lab, &shop, x * peak.rate, x, false).await?);
         }
         figures.extend([1.5, 5.0].into_iter().filter_map(|x| {
             let step = steps.iter().rfind(|step| is_at(step, x) && !step.protection)?;
@@ -49,7 +49,7 @@ pub(super) async fn run(lab: &Lab<'_>) -> anyhow::Result<Findings> {
     Ok(Findings { figures, steps, ..Findings::default() })
 }
 
-async fn step(lab: &Lab<'_>, shop: &Shop, idle_s: f64, rate: f64, x: f64, protection: bool) -> anyhow::Result<Step> {
+async fn step(lab: &Lab<'_>, shop: &Shop, rate: f64, x: f64, protection: bool) -> anyhow::Result<Step> {
     let promised = if protection { "on" } else { "off" };
     report::note(&format!("{x} times the peak for {:?}, protection {promised}", lab.options.step));
     let load = Load::steady(one_request_each(), rate, lab.options.step);
@@ -58,7 +58,7 @@ async fn step(lab: &Lab<'_>, shop: &Shop, idle_s: f64, rate: f64, x: f64, protec
     for _ in 0..TRIES_MAX {
         sleep(PAUSE).await;
         let seen = offer(lab.options, shop, &load, lab.seed).await?;
-        let seen = Step { spent: seen.spent_beside(idle_s), ..Step::new(x, protection, &seen) };
+        let seen = Step::new(x, protection, &seen);
         seen.note();
         if step.insert(seen).invalid.is_empty() {
             break;
@@ -71,26 +71,15 @@ fn is_at(step: &Step, x: f64) -> bool {
     (step.x - x).abs() < 1e-9
 }
 
-/// The processor time of a rejection in parts of that of an accepted request, as far as this curve shows it.
-pub(super) fn rejection_cost(steps: &[Step]) -> Option<f64> {
-    let at = |x: f64| steps.iter().find(|step| is_at(step, x) && step.protection);
-    let (accepted, rejected) = costs(at(0.7)?.spent, at(10.0)?.spent)?;
-    Some(rejected / accepted)
-}
-
 fn judge(lab: &Lab<'_>, steps: &[Step], peak: f64) -> Vec<Figure> {
     let at = |x: f64| steps.iter().find(|step| is_at(step, x));
     let doubts = |x: f64| at(x).map(|step| step.invalid.clone()).unwrap_or_default();
-    let r = rejection_cost(steps);
     let mut figures = Vec::new();
     for (x, must, aim) in [(1.5, 0.95, 0.98), (5.0, 0.9, 0.95), (10.0, 0.75, 0.9)] {
         let goodput = at(x).map(|step| step.goodput() / peak);
         let figure = Figure::new("F1", format!("goodput at {x}x / peak ({peak:.0}/s)"), Unit::Percent, goodput);
-        let figure = figure.must(Bound::AtLeast(must), Bound::AtLeast(aim)).unless(&doubts(x));
-        figures.push(match r {
-            Some(r) => figure.of(format!("predicted for r = {:.1} %: {:.1} %", 100.0 * r, 100.0 * predicted(r, x))),
-            None => figure,
-        });
+        let left = format!("left at r = {:.0} %: {:.1} %", 100.0 * R_MAX, 100.0 * predicted(R_MAX, x));
+        figures.push(figure.must(Bound::AtLeast(must), Bound::AtLeast(aim)).of(left).unless(&doubts(x)));
     }
     let slo_ms = lab.options.deadline.as_secs_f64() * 1_000.0;
     let (planned, hot) = (at(0.7).map(|step| step.p99_ms), at(5.0).map(|step| step.p99_ms));
@@ -112,8 +101,6 @@ fn judge(lab: &Lab<'_>, steps: &[Step], peak: f64) -> Vec<Figure> {
             .must(Bound::AtMost(20.0), Bound::AtMost(10.0))
             .unless(&doubts(5.0)),
     );
-    let what = "processor time of a rejection / an accepted request, here";
-    figures.push(Figure::new("F3", what, Unit::Percent, r).of("of single requests; `cost` measures it for the mix"));
     let memory = at(1.0).zip(at(10.0)).map(|(one, ten)| ten.rss_mib / one.rss_mib);
     figures.push(
         Figure::new("F11", "memory at 10x / at 1x", Unit::Times, memory)

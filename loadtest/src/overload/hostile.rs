@@ -62,7 +62,7 @@ pub(super) async fn run(lab: &Lab<'_>) -> anyhow::Result<Findings> {
             Figure::new("H", what, Unit::Percent, success)
                 .must(Bound::AtLeast(SERVED), Bound::AtLeast(0.999))
                 .of(told)
-                .of(format!("p99 {:.1} ms; {:?}", step.p99_ms, step.kinds))
+                .of(format!("p99 {:.1} ms; {}", step.p99_ms, step.troubles()))
                 .unless(&step.invalid),
         );
         #[expect(clippy::cast_precision_loss, reason = "KiB of one process")]

@@ -92,7 +92,6 @@ fn judge(family: &str, step: &Step, seen: &Seen, audit: &Audit) -> [Figure; 2] {
         orders = orders.of(sentence.clone());
     }
     let counts = seen.run.total().counts;
-    let kinds: Vec<String> = step.kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     let errors = Figure::new(
         "F10",
         format!("a node of {family} killed at 70 %: errors"),
@@ -106,7 +105,7 @@ fn judge(family: &str, step: &Step, seen: &Seen, audit: &Audit) -> [Figure; 2] {
         counts.error,
         counts.timeout,
         counts.offered,
-        kinds.join(", ")
+        step.troubles()
     ))
     .unless(&step.invalid);
     [orders, errors]

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use super::{
     Report, Timeline,
-    curve::rejection_cost,
+    cost::{R, R_MAX},
     figures::{Figure, Verdict},
     step::Step,
     sums::predicted,
@@ -27,7 +27,13 @@ td,th{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:left;ve
 td.n,th.n{text-align:right;white-space:nowrap}svg{width:100%;height:auto;display:block}\
 .PASS{color:var(--good);font-weight:600}.FAIL,.INVALID{color:var(--bad);font-weight:600}.shown{color:var(--soft)}\
 p.legend{color:var(--soft);font-size:.85rem}p.legend span{margin-right:1rem;white-space:nowrap}p.legend i{display:inline-block;\
-width:1.2rem;margin-right:.3rem;vertical-align:middle}text{fill:var(--soft);font:12px system-ui,sans-serif}";
+width:1.2rem;margin-right:.3rem;vertical-align:middle}text{fill:var(--soft);font:12px system-ui,sans-serif}\
+@media(max-width:640px){text{font-size:17px}.figures thead{display:none}.figures tr{display:grid;grid-template-columns:3rem 1fr 1fr 1fr;\
+padding:.4rem 0;border-bottom:1px solid var(--line)}.figures td{border:0;padding:.1rem .3rem}.figures td:nth-child(2){grid-column:2/5}\
+.figures td:nth-child(3){grid-column:2}.figures td:last-child{grid-column:2/5}.figures td.n{text-align:left}\
+.figures td.n:not(:empty)::before{content:attr(data-name);display:block;font-size:.75rem;color:var(--soft)}}";
+
+const AGAINST: &str = "offered load in multiples of the peak";
 
 /// The whole page.
 pub(super) fn page(report: &Report<'_>) -> String {
@@ -43,10 +49,12 @@ pub(super) fn page(report: &Report<'_>) -> String {
          or not others were served; latencies count from the moment they meant to come. Seed {}.</p>",
         report.seed
     );
-    body += &figures(&report.findings.figures);
+    let all = &report.findings.figures;
     if !report.findings.steps.is_empty() {
-        body += &curve(&report.findings.steps, report.peak.unwrap_or(1.0));
+        let r = all.iter().find(|figure| figure.what == R).and_then(|figure| figure.measured);
+        body += &curve(&report.findings.steps, report.peak.unwrap_or(1.0), r);
     }
+    body += &figures(all);
     for timeline in &report.findings.timelines {
         body += &moments(timeline);
     }
@@ -69,7 +77,8 @@ fn figures(figures: &[Figure]) -> String {
         let verdict = figure.verdict.name();
         let _ = write!(
             rows,
-            "<tr><td>{}</td><td>{}<br><small>{}</small></td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
+            "<tr><td>{}</td><td>{}<br><small>{}</small></td><td class=\"n\" data-name=\"measured\">{}</td>\
+             <td class=\"n\" data-name=\"must\">{}</td><td class=\"n\" data-name=\"aim\">{}</td>\
              <td class=\"{verdict}\">{verdict}{aim}</td></tr>",
             figure.id,
             escaped(&figure.what),
@@ -80,13 +89,14 @@ fn figures(figures: &[Figure]) -> String {
         );
     }
     format!(
-        "<h2>Figures</h2><p>\"Must\" decides; \"aim\" is where we want to be.</p><div class=\"wide\"><table><thead><tr><th></th>\
+        "<h2>Figures</h2><p>\"Must\" decides; \"aim\" is where we want to be.</p><table class=\"figures\"><thead><tr><th></th>\
          <th>What</th><th class=\"n\">Measured</th><th class=\"n\">Must</th><th class=\"n\">Aim</th><th></th></tr></thead>\
-         <tbody>{rows}</tbody></table></div>"
+         <tbody>{rows}</tbody></table>"
     )
 }
 
-fn curve(steps: &[Step], peak: f64) -> String {
+/// `r` is what a rejection costs in the shop as it is, if that was measured in the same run.
+fn curve(steps: &[Step], peak: f64, r: Option<f64>) -> String {
     let points = |protection: bool, y: fn(&Step) -> f64| -> Vec<(f64, f64)> {
         steps.iter().filter(|step| step.protection == protection).map(|step| (step.x, y(step))).collect()
     };
@@ -94,18 +104,16 @@ fn curve(steps: &[Step], peak: f64) -> String {
         points(protection, y).into_iter().map(|(x, y)| (x, 100.0 * y / peak)).collect()
     };
     let most = steps.iter().map(|step| step.x).fold(1.0, f64::max);
-    let mut goodput = Chart::new("goodput, % of the peak", "offered load in multiples of the peak");
-    if let Some(r) = rejection_cost(steps) {
-        let at = |number: u32| f64::from(number) * most / 100.0;
-        let line = (0..=100).map(|number| (at(number), 100.0 * predicted(r, at(number)))).collect();
-        goodput = goodput.with(Series::dashed(&format!("predicted for r = {:.1} %", 100.0 * r), "--soft", line));
-    }
-    let goodput = goodput
+    let (r, source) = r.map_or((R_MAX, "the most that it may be"), |r| (r, "as measured on the real shop"));
+    let at = |number: u32| f64::from(number) * most / 100.0;
+    let line = (0..=100).map(|number| (at(number), 100.0 * predicted(r, at(number)))).collect();
+    let goodput = Chart::new("goodput, % of the peak", AGAINST)
+        .with(Series::dashed(&format!("predicted for r = {:.1} %", 100.0 * r), "--soft", line))
         .with(Series::line("goodput with protection", "--good", parts(true, Step::goodput)))
         .with(Series::line("without", "--bad", parts(false, Step::goodput)));
     let shedding = steps.iter().filter(|step| step.protection && step.counts.shed > 0);
     let rejections = shedding.map(|step| (step.x, step.rejection_p99_ms)).collect();
-    let latency = Chart::new("milliseconds, by powers of ten", "offered load in multiples of the peak")
+    let latency = Chart::new("milliseconds, by powers of ten", AGAINST)
         .logarithmic()
         .with(Series::line("p50 of accepted", "--one", points(true, |step| step.p50_ms)))
         .with(Series::line("p99 of accepted", "--good", points(true, |step| step.p99_ms)))
@@ -137,12 +145,36 @@ fn curve(steps: &[Step], peak: f64) -> String {
     let heads: String = heads.iter().map(|head| format!("<th class=\"n\">{head}</th>")).collect();
     format!(
         "<h2>The curve</h2><p>Good answers against offered load. A flat line is the goal: what is lost beyond the peak is the \
-         price of saying no, and the dashed line says how much that must be.</p>{}<p>How long the accepted waited, and how \
-         soon the others were told no.</p>{}<div class=\"wide\"><table><thead><tr><th>protection</th>{heads}</tr></thead>\
-         <tbody>{rows}</tbody></table></div>",
+         price of saying no. The dashed line is what is left if that is {:.1} % of what an accepted request costs, {source}; \
+         modelled work is no processor time, so the shop may lie above it.</p>{}<p>What became of those who came.</p>{}{}\
+         <p>How long the accepted waited, and how soon the others were told no.</p>{}<div class=\"wide\"><table><thead><tr>\
+         <th>protection</th>{heads}</tr></thead><tbody>{rows}</tbody></table></div>",
+        100.0 * r,
         goodput.svg(),
+        fates(steps, true),
+        fates(steps, false),
         latency.svg()
     )
+}
+
+/// Good, late, failed and refused, stacked to all that were offered.
+fn fates(steps: &[Step], protection: bool) -> String {
+    let steps: Vec<_> = steps.iter().filter(|step| step.protection == protection).collect();
+    if steps.is_empty() {
+        return String::new();
+    }
+    let parts = |of: fn(&Counts) -> u64| {
+        let part = |step: &&Step| 100.0 * super::sums::share(of(&step.counts), step.counts.offered).unwrap_or(0.0);
+        steps.iter().map(|step| (step.x, part(step))).collect()
+    };
+    let of = if protection { "% of those who came" } else { "% of those who came, without protection" };
+    Chart::new(of, AGAINST)
+        .stacked()
+        .with(Series::line("good", "--good", parts(|counts| counts.good)))
+        .with(Series::line("late", "--one", parts(|counts| counts.late)))
+        .with(Series::line("failed", "--bad", parts(|counts| counts.failed() + counts.missed)))
+        .with(Series::line("refused", "--shed", parts(|counts| counts.shed)))
+        .svg()
 }
 
 fn moments(timeline: &Timeline) -> String {

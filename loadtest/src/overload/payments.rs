@@ -65,7 +65,6 @@ pub(super) async fn run(lab: &Lab<'_>) -> anyhow::Result<Findings> {
     step.note();
     let end = record(&shop).await?;
     shop.end().await?;
-    let kinds: Vec<String> = step.kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     #[expect(clippy::cast_precision_loss, reason = "requests at a time, a few dozen")]
     let most = end.max_in_flight as f64;
     // A generator that is late does not make the provider's record untrue; only the load's size would be.
@@ -75,7 +74,7 @@ pub(super) async fn run(lab: &Lab<'_>) -> anyhow::Result<Findings> {
         Figure::new("F7", "utilisation of its 50 places when saturated", Unit::Percent, saturated.utilisation)
             .must(Bound::AtLeast(0.85), Bound::AtLeast(0.95))
             .of(saturated.how)
-            .of(format!("checkouts: {} good, {} refused; {}", step.counts.good, step.counts.shed, kinds.join(", ")))
+            .of(format!("checkouts: {} good, {} refused; {}", step.counts.good, step.counts.shed, step.troubles()))
             .unless(&step.invalid),
     ];
     let timelines = vec![timeline("provider saturated", &seen)];

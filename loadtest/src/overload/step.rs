@@ -159,7 +159,6 @@ pub(crate) struct Step {
     /// Of rejections.
     pub(crate) rejection_p50_ms: f64,
     pub(crate) rejection_p99_ms: f64,
-    pub(crate) spent: Spent,
     pub(crate) rss_mib: f64,
     /// How busy the machine was, 0 to 1.
     pub(crate) machine: Option<f64>,
@@ -183,7 +182,6 @@ impl Step {
             rejection_p50_ms: total.rejection.percentile_ms(50.0),
             rejection_p99_ms: total.rejection.percentile_ms(99.0),
             counts: total.counts,
-            spent: seen.spent,
             rss_mib: seen.rss_kib as f64 / 1_024.0,
             machine: run.machine,
             lag_p99_ms: run.lag.percentile_ms(99.0),
@@ -196,6 +194,12 @@ impl Step {
     #[expect(clippy::cast_precision_loss, reason = "counts of one run, far below 2^53")]
     pub(crate) fn goodput(&self) -> f64 {
         self.counts.good as f64 / self.seconds
+    }
+
+    /// What went wrong, and how often.
+    pub(crate) fn troubles(&self) -> String {
+        let kinds: Vec<String> = self.kinds.iter().map(|(kind, count)| format!("{count} x {kind}")).collect();
+        if kinds.is_empty() { "no errors".to_owned() } else { kinds.join(", ") }
     }
 
     pub(crate) fn note(&self) {

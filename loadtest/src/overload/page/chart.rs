@@ -37,24 +37,42 @@ pub(super) struct Chart {
     of: &'static str,
     against: &'static str,
     logarithmic: bool,
+    stacked: bool,
     series: Vec<Series>,
 }
 
 impl Chart {
     pub(super) fn new(of: &'static str, against: &'static str) -> Self {
-        Self { of, against, logarithmic: false, series: Vec::new() }
+        Self { of, against, logarithmic: false, stacked: false, series: Vec::new() }
     }
 
     pub(super) fn logarithmic(self) -> Self {
         Self { logarithmic: true, ..self }
     }
 
+    /// Areas on top of each other instead of lines; all series have their points at the same places.
+    pub(super) fn stacked(self) -> Self {
+        Self { stacked: true, ..self }
+    }
+
     /// With one more line; one without points is left out.
     pub(super) fn with(mut self, series: Series) -> Self {
-        if !series.points.is_empty() {
-            self.series.push(series);
+        if series.points.is_empty() {
+            return self;
         }
+        self.series.push(series);
         self
+    }
+
+    /// What is drawn: the points themselves, or the upper edge of each area.
+    fn edges(&self) -> Vec<Vec<(f64, f64)>> {
+        let mut edges: Vec<Vec<(f64, f64)>> = Vec::new();
+        for series in &self.series {
+            let below = edges.last().filter(|_| self.stacked);
+            let on = |index: usize| below.and_then(|below| below.get(index)).map_or(0.0, |(_, y)| *y);
+            edges.push(series.points.iter().enumerate().map(|(index, (x, y))| (*x, y + on(index))).collect());
+        }
+        edges
     }
 
     fn height(&self, y: f64) -> f64 {
@@ -62,7 +80,8 @@ impl Chart {
     }
 
     pub(super) fn svg(&self) -> String {
-        let all = || self.series.iter().flat_map(|series| &series.points);
+        let edges = self.edges();
+        let all = || edges.iter().flatten();
         let x_max = all().map(|(x, _)| *x).fold(f64::EPSILON, f64::max);
         let y_top = all().map(|(_, y)| self.height(*y)).fold(f64::EPSILON, f64::max);
         let y_step = if self.logarithmic { 1.0 } else { nice(y_top / GRID) };
@@ -112,7 +131,7 @@ impl Chart {
             self.against
         );
         let _ = write!(svg, "<text x=\"4\" y=\"12\">{}</text>", self.of);
-        self.draw_series(&mut svg, place);
+        self.draw(&mut svg, &edges, place);
         self.legend() + &svg + "</svg>"
     }
 
@@ -120,23 +139,29 @@ impl Chart {
     fn legend(&self) -> String {
         let mut legend = String::new();
         for Series { name, colour, dashed, .. } in &self.series {
-            let style = if *dashed { "dashed" } else { "solid" };
-            let _ = write!(legend, "<span><i style=\"border-top:3px {style} var({colour})\"></i>{name}</span> ");
+            let (width, style) = (if self.stacked { 10 } else { 3 }, if *dashed { "dashed" } else { "solid" });
+            let _ = write!(legend, "<span><i style=\"border-top:{width}px {style} var({colour})\"></i>{name}</span> ");
         }
         format!("<p class=\"legend\">{legend}</p>")
     }
 
-    /// A line for each series.
-    fn draw_series(&self, svg: &mut String, place: impl Fn(f64, f64) -> (f64, f64)) {
-        for series in &self.series {
+    /// A line for each series, or an area down to the one below.
+    fn draw(&self, svg: &mut String, edges: &[Vec<(f64, f64)>], place: impl Fn(f64, f64) -> (f64, f64)) {
+        let path = |edge: &[(f64, f64)]| -> Vec<String> {
+            let points = edge.iter().map(|(x, y)| place(*x, self.height(*y)));
+            points.map(|(x, y)| format!("{x:.1},{y:.1}")).collect()
+        };
+        for (index, (series, edge)) in self.series.iter().zip(edges).enumerate() {
             let colour = series.colour;
+            let mut points = path(edge);
+            if self.stacked {
+                let ground = || edge.iter().map(|(x, _)| (*x, 0.0)).collect();
+                let below = index.checked_sub(1).map_or_else(ground, |below| edges[below].clone());
+                points.extend(path(&below).into_iter().rev());
+                let _ = write!(svg, "<polygon points=\"{}\" fill=\"var({colour})\"/>", points.join(" "));
+                continue;
+            }
             let dash = if series.dashed { " stroke-dasharray=\"5 4\"" } else { "" };
-            let points: Vec<String> = series
-                .points
-                .iter()
-                .map(|(x, y)| place(*x, self.height(*y)))
-                .map(|(x, y)| format!("{x:.1},{y:.1}"))
-                .collect();
             let _ = write!(
                 svg,
                 "<polyline points=\"{}\" fill=\"none\" stroke=\"var({colour})\" stroke-width=\"2\"{dash}/>",
@@ -163,6 +188,17 @@ mod tests {
     #[test]
     fn steps_are_round_numbers() {
         assert_eq!([0.3, 1.0, 1.2, 21.0, 60.0].map(nice), [0.5, 1.0, 2.0, 50.0, 100.0]);
+    }
+
+    #[test]
+    fn areas_lie_on_each_other_and_fill_the_whole() {
+        let svg = Chart::new("y", "x")
+            .stacked()
+            .with(Series::line("good", "--good", vec![(0.0, 100.0), (10.0, 20.0)]))
+            .with(Series::line("refused", "--shed", vec![(0.0, 0.0), (10.0, 80.0)]))
+            .svg();
+        assert!(svg.contains("points=\"56.0,24.0 704.0,212.8 704.0,260.0 56.0,260.0\" fill=\"var(--good)\""), "{svg}");
+        assert!(svg.contains("points=\"56.0,24.0 704.0,24.0 704.0,212.8 56.0,24.0\" fill=\"var(--shed)\""), "{svg}");
     }
 
     #[test]
