@@ -4,8 +4,6 @@
 //! Only experiments set it (`loadtest overload`, `--demand` and `PUT /demand` on the operations listener, by whoever knows
 //! the cluster's secret). Without it a call costs one atomic load.
 
-mod listener;
-
 use std::{
     collections::BTreeMap,
     str::FromStr,
@@ -18,8 +16,6 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use crate::Tasks;
-
-pub(crate) use listener::routes;
 
 /// Most places: more would model nothing that one node can be.
 const SLOTS_MAX: u32 = 1_024;

@@ -9,8 +9,6 @@
 //! A cut is silence: nothing is refused and nothing is reset, because a refused connection would prove that nothing was
 //! executed, which is more than a network that swallows packets tells.
 
-mod listener;
-
 use std::{
     collections::BTreeMap,
     future::{Future, pending},
@@ -27,8 +25,6 @@ use opentelemetry::KeyValue;
 use serde::{Deserialize, Serialize};
 
 use crate::Metrics;
-
-pub(crate) use listener::routes;
 
 /// Most addresses with a rule: more than the nodes of the largest cluster that one supervisor starts.
 const RULES_MAX: usize = 512;

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     Answers, BuildInfo, Connections, Demand, DemandRules, Door, DrainOptions, FaultRules, Faults, ListenerLimits,
-    LogFormat, Metrics, Readiness, Seams, Tasks, Tls, bind, demand, drain, faults, health, init_logs, limits, serve,
+    LogFormat, Metrics, Readiness, Seams, Tasks, Tls, bind, drain, health, init_logs, live_settings, serve,
 };
 
 /// The shared secret of a cluster: nodes take calls only from bearers of it.
@@ -180,9 +180,7 @@ impl Node {
         let listener = bind("--ops-listen", options.ops_listen)?;
         tracing::info!(family = self.family, node = self.id, ops_address = %listener.local_addr()?, "node starts");
         let ops = health::routes(self.readiness.clone(), self.metrics.clone(), self.build_info())
-            .merge(faults::routes(self.faults.clone(), self.secret.clone()))
-            .merge(limits::routes(self.limits.clone(), self.secret.clone()))
-            .merge(demand::routes(self.demand.clone(), self.secret.clone()));
+            .merge(live_settings::routes(self));
         // Tasks of its own, which nobody stops or waits for; and connections of its own, and no admission: who looks after
         // a full node must get in.
         let tasks = Tasks::new();
