@@ -115,6 +115,11 @@ impl Network {
         self.nodes.lock().unwrap().insert(process.address.clone(), (process.clone(), node));
     }
 
+    /// Forgets every node at the end of a run: nodes hold the network to call each other, and would never be freed.
+    pub(crate) fn close(&self) {
+        self.nodes.lock().unwrap().clear();
+    }
+
     pub(crate) fn process(&self, address: &str) -> Option<Arc<Process>> {
         self.nodes.lock().unwrap().get(address).map(|(process, _)| process.clone())
     }

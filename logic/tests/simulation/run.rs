@@ -82,6 +82,7 @@ async fn simulate(seed: u64, emphasis: Emphasis, counts: Arc<Counts>) -> Done {
     let mut broken = rest(&world, &customers).await;
     broken.extend(checks::broken(&world, &history, &customers).await);
     world.count_attempts();
+    world.network.close();
     Done { broken, trace: world.chance.trace() }
 }
 
