@@ -2,8 +2,9 @@
 //! that repeats or is gone x SQLite and PostgreSQL, on shops with two nodes of each family; after each, from outside:
 //! exactly one order and one charge, stock conserved, the bought lines out of the cart, one receipt, nothing left open.
 //!
-//! Two repetitions of each on each change; `TRESTLE_PROOF=nightly` makes it fifty. A point that nobody comes to fails its
-//! case: a kill that did not happen proves nothing (T-4). One table of all cases is printed at the end.
+//! Two repetitions of each on each change; `TRESTLE_PROOF=nightly` makes it fifty, `TRESTLE_REPETITIONS=n` any number. A
+//! point that nobody comes to fails its case: a kill that did not happen proves nothing (T-4). One table of all cases is
+//! printed at the end.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod buyer;
@@ -36,7 +37,9 @@ const LANES: usize = 3;
 const FAILURES_MAX: usize = 5;
 
 fn repetitions() -> u32 {
-    if std::env::var("TRESTLE_PROOF").is_ok_and(|size| size == "nightly") { 50 } else { 2 }
+    let asked = std::env::var("TRESTLE_REPETITIONS").ok();
+    let nightly = std::env::var("TRESTLE_PROOF").is_ok_and(|size| size == "nightly");
+    asked.map_or(if nightly { 50 } else { 2 }, |number| number.parse().unwrap())
 }
 
 /// Every combination, of the points that need a short window or of the others. Neighbours differ in their point, so that no
