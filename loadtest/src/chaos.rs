@@ -56,7 +56,7 @@ const WELL_SECONDS: u32 = 3;
 const PERMITS_BACK: Duration = Duration::from_secs(14);
 /// Attempts that are kept, about 600 bytes each.
 const HISTORY_MAX: usize = 2_000_000;
-/// A view may be old this long after a node with carts stood still.
+/// Answers may be old this long after a node with carts or sessions stood still.
 const STALE_MS: u64 = 5_000;
 
 /// Starts or finds a shop, torments it, judges it.
@@ -102,19 +102,15 @@ async fn session(options: &ChaosOptions, seed: u64, cluster: &Cluster) -> anyhow
     nemesis.restart.clone_from(&options.database_restart);
     nemesis.kinds = kinds(options, seed);
     let names: Vec<_> = nemesis.kinds.iter().map(|kind| kind.name()).collect();
-    report::note(&format!(
-        "seed {seed}: {} for {:?}, {} customers",
-        names.join(", "),
-        options.duration,
-        options.customers
-    ));
+    let (names, ChaosOptions { duration, customers, .. }) = (names.join(", "), options);
+    report::note(&format!("seed {seed}: {names} for {duration:?}, {customers} customers"));
 
     let ((stop, stopped), (calm, calmed)) = (watch::channel(false), watch::channel(false));
-    let mut customers = customers(options, seed, &sources.client, &recorder, &crowd, &stopped, &calmed);
+    let mut crew = crew(options, seed, &sources.client, &recorder, &crowd, &stopped, &calmed);
     let mut phases = Phases::default();
     let mut gaps = phases_of(options, &mut nemesis, &timeline, &recorder, &mut phases, &calm).await?;
     stop.send_replace(true);
-    while let Some(joined) = customers.join_next().await {
+    while let Some(joined) = crew.join_next().await {
         joined.context("a customer failed: this is a bug of loadtest")?;
     }
     let bar = timeline.begin("run", "phase", "rest");
@@ -134,7 +130,8 @@ async fn session(options: &ChaosOptions, seed: u64, cluster: &Cluster) -> anyhow
         dump: sources.dump(&cluster.data).await.context("the databases cannot be read")?,
         phases,
         sometimes: sometimes(&nemesis.kinds, &bars, tricks),
-        stale_ms: stale(&bars),
+        stale_ms: stale(&bars, "carts"),
+        strange_ms: stale(&bars, "sessions"),
         calls_at_once: sources.calls_at_once().await?,
         attention_expected: false,
         gaps,
@@ -156,7 +153,7 @@ async fn session(options: &ChaosOptions, seed: u64, cluster: &Cluster) -> anyhow
 }
 
 /// Sends the customers in.
-fn customers(
+fn crew(
     options: &ChaosOptions,
     seed: u64,
     client: &Arc<Client>,
@@ -255,8 +252,8 @@ fn sometimes(kinds: &[Kind], bars: &[timeline::Bar], mut tricks: BTreeMap<String
     Sometimes { faults_ms, tricks }
 }
 
-/// When views of carts may be old.
-fn stale(bars: &[timeline::Bar]) -> Vec<(u64, u64)> {
-    let paused = bars.iter().filter(|bar| bar.kind == Kind::Pause.name() && bar.lane.starts_with("carts"));
+/// When answers of a family that lives in memory may be old.
+fn stale(bars: &[timeline::Bar], family: &str) -> Vec<(u64, u64)> {
+    let paused = bars.iter().filter(|bar| bar.kind == Kind::Pause.name() && bar.lane.starts_with(family));
     paused.map(|bar| (bar.from_ms, bar.to_ms.map_or(u64::MAX, |to_ms| to_ms + STALE_MS))).collect()
 }

@@ -122,6 +122,8 @@ pub(crate) struct Evidence {
     pub(crate) sometimes: Sometimes,
     /// When a node with carts stood still, and a while after: reads may be old then (milliseconds from and to).
     pub(crate) stale_ms: Vec<(u64, u64)>,
+    /// The same of sessions: one that wakes may not know yet who came meanwhile.
+    pub(crate) strange_ms: Vec<(u64, u64)>,
     /// The most calls that the provider had at once since its start, as it counted itself.
     pub(crate) calls_at_once: u64,
     /// Whether the scenario leaves work for people.
