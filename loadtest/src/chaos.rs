@@ -102,15 +102,15 @@ async fn session(options: &ChaosOptions, seed: u64, cluster: &Cluster) -> anyhow
     nemesis.restart.clone_from(&options.database_restart);
     nemesis.kinds = kinds(options, seed);
     let names: Vec<_> = nemesis.kinds.iter().map(|kind| kind.name()).collect();
-    let (names, ChaosOptions { duration, customers, .. }) = (names.join(", "), options);
-    report::note(&format!("seed {seed}: {names} for {duration:?}, {customers} customers"));
+    let (names, ChaosOptions { duration, customers: count, .. }) = (names.join(", "), options);
+    report::note(&format!("seed {seed}: {names} for {duration:?}, {count} customers"));
 
     let ((stop, stopped), (calm, calmed)) = (watch::channel(false), watch::channel(false));
-    let mut crew = crew(options, seed, &sources.client, &recorder, &crowd, &stopped, &calmed);
+    let mut customers = customers(options, seed, &sources.client, &recorder, &crowd, &stopped, &calmed);
     let mut phases = Phases::default();
     let mut gaps = phases_of(options, &mut nemesis, &timeline, &recorder, &mut phases, &calm).await?;
     stop.send_replace(true);
-    while let Some(joined) = crew.join_next().await {
+    while let Some(joined) = customers.join_next().await {
         joined.context("a customer failed: this is a bug of loadtest")?;
     }
     let bar = timeline.begin("run", "phase", "rest");
@@ -130,8 +130,8 @@ async fn session(options: &ChaosOptions, seed: u64, cluster: &Cluster) -> anyhow
         dump: sources.dump(&cluster.data).await.context("the databases cannot be read")?,
         phases,
         sometimes: sometimes(&nemesis.kinds, &bars, tricks),
-        stale_ms: stale(&bars, "carts"),
-        strange_ms: stale(&bars, "sessions"),
+        stale_carts_ms: stale(&bars, "carts"),
+        stale_sessions_ms: stale(&bars, "sessions"),
         calls_at_once: sources.calls_at_once().await?,
         attention_expected: false,
         gaps,
@@ -153,7 +153,7 @@ async fn session(options: &ChaosOptions, seed: u64, cluster: &Cluster) -> anyhow
 }
 
 /// Sends the customers in.
-fn crew(
+fn customers(
     options: &ChaosOptions,
     seed: u64,
     client: &Arc<Client>,

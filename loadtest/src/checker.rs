@@ -121,9 +121,9 @@ pub(crate) struct Evidence {
     pub(crate) phases: Phases,
     pub(crate) sometimes: Sometimes,
     /// When a node with carts stood still, and a while after: reads may be old then (milliseconds from and to).
-    pub(crate) stale_ms: Vec<(u64, u64)>,
+    pub(crate) stale_carts_ms: Vec<(u64, u64)>,
     /// The same of sessions: one that wakes may not know yet who came meanwhile.
-    pub(crate) strange_ms: Vec<(u64, u64)>,
+    pub(crate) stale_sessions_ms: Vec<(u64, u64)>,
     /// The most calls that the provider had at once since its start, as it counted itself.
     pub(crate) calls_at_once: u64,
     /// Whether the scenario leaves work for people.
@@ -197,6 +197,11 @@ pub(crate) struct Judgement {
     pub(crate) numbers: Numbers,
     pub(crate) findings: BTreeMap<Check, Finding>,
     pub(crate) gaps: Vec<String>,
+}
+
+/// Whether one of these spans of time has a moment in common with another (milliseconds from and to, both included).
+fn any_meets(spans: &[(u64, u64)], from_ms: u64, to_ms: u64) -> bool {
+    spans.iter().any(|(from, to)| *from <= to_ms && from_ms <= *to)
 }
 
 /// Holds everything against everything else.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{
-    Check, Findings, Numbers,
+    Check, Findings, Numbers, any_meets,
     cases::Book,
     history::{Reply, Sent, What},
 };
@@ -210,5 +210,5 @@ fn judge_view(
 }
 
 fn stale(book: &Book<'_>, from_ms: u64, to_ms: u64) -> bool {
-    book.evidence.stale_ms.iter().any(|(from, to)| *from <= to_ms && from_ms <= *to)
+    any_meets(&book.evidence.stale_carts_ms, from_ms, to_ms)
 }

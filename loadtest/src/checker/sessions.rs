@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Check, Evidence, Findings};
+use super::{Check, Evidence, Findings, any_meets};
 
 pub(crate) fn check(evidence: &Evidence, findings: &mut Findings) {
     let answered = evidence.sent.iter().filter_map(|sent| Some((sent, sent.told()?)));
@@ -12,8 +12,8 @@ pub(crate) fn check(evidence: &Evidence, findings: &mut Findings) {
     let (mut sessions, mut refused) = (BTreeSet::new(), BTreeSet::new());
     for (sent, told) in with_session {
         sessions.insert(&sent.session);
-        let strange = evidence.strange_ms.iter().any(|(from, to)| (*from..=*to).contains(&sent.begin_ms));
-        if told.status == 401 && !strange && refused.insert(&sent.session) {
+        let stale = any_meets(&evidence.stale_sessions_ms, sent.begin_ms, sent.begin_ms);
+        if told.status == 401 && !stale && refused.insert(&sent.session) {
             findings.violation(
                 Check::K16Sessions,
                 format!("at {} ms a customer's session was not known any more", sent.begin_ms),

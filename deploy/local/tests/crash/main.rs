@@ -39,7 +39,9 @@ const FAILURES_MAX: usize = 5;
 fn repetitions() -> u32 {
     let asked = std::env::var("TRESTLE_REPETITIONS").ok();
     let nightly = std::env::var("TRESTLE_PROOF").is_ok_and(|size| size == "nightly");
-    asked.map_or(if nightly { 50 } else { 2 }, |number| number.parse().unwrap())
+    asked.map_or(if nightly { 50 } else { 2 }, |number| {
+        number.parse().unwrap_or_else(|_| panic!("TRESTLE_REPETITIONS={number} is no number"))
+    })
 }
 
 /// Every combination, of the points that need a short window or of the others. Neighbours differ in their point, so that no

@@ -66,7 +66,7 @@ fn k8_a_view_shows_what_was_acknowledged_except_while_a_node_stood_still() {
     bad.view("s7", 200, &[]);
     fails(&bad, Check::K8Cart, "at 200 ms: 0 of A, expected 2 to 2");
     let mut twin = bad;
-    twin.0.stale_ms = vec![(150, 250)];
+    twin.0.stale_carts_ms = vec![(150, 250)];
     assert_eq!(passes(&twin).numbers.stale_views, 1);
 }
 
@@ -175,7 +175,7 @@ fn k16_a_session_is_known_until_the_end() {
     fails(&bad, Check::K16Sessions, "was not known at the end");
     let mut bad = good();
     bad.send("s1", What::View, "", 700, refused(401, "unauthenticated", None));
-    bad.0.strange_ms = vec![(650, 750)];
+    bad.0.stale_sessions_ms = vec![(650, 750)];
     bad.0.forgotten.insert("s1".to_owned());
     fails(&bad, Check::K16Sessions, "was not known at the end");
     // Its twin: a node of sessions woke at that moment, and knew the customer later.

@@ -57,10 +57,9 @@ impl Chart {
 
     /// With one more line; one without points is left out.
     pub(super) fn with(mut self, series: Series) -> Self {
-        if series.points.is_empty() {
-            return self;
+        if !series.points.is_empty() {
+            self.series.push(series);
         }
-        self.series.push(series);
         self
     }
 
